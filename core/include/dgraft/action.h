@@ -1,0 +1,129 @@
+/* What a core wants done. The host carries actions out in their order; each is already safe when it appears (rule C4).
+ */
+#ifndef DGRAFT_ACTION_H
+#define DGRAFT_ACTION_H
+
+#include <dgraft/message.h>
+#include <dgraft/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum dgraft_action_kind {
+    DGRAFT_ACTION_WRITE = 1,    /* make term, vote and entries durable; answer with DURABLE */
+    DGRAFT_ACTION_SEND = 2,     /* encode once, send to all receivers; may be lost, late or twice */
+    DGRAFT_ACTION_APPLY = 3,    /* hand committed, locally durable entries to the state machine; answer with APPLIED */
+    DGRAFT_ACTION_ACCEPTED = 4, /* proposals have been given their places in the log */
+    DGRAFT_ACTION_OUTCOME = 5,  /* proposals or a read will not be served, or their fate is unknown */
+    DGRAFT_ACTION_READ_READY = 6, /* a read may be answered once `index` is applied */
+    DGRAFT_ACTION_LOOKUP = 7,     /* the core no longer knows the term of an entry; answer with TERM */
+    DGRAFT_ACTION_NOTICE = 8      /* something changed, for whoever listens */
+};
+
+/* One write stream (rule C5). The host performs writes in the order of seq. */
+struct dgraft_action_write {
+    uint64_t seq;
+    bool state;          /* term and vote differ from the last WRITE: save them */
+    dgraft_term term;    /* always the current ones */
+    dgraft_node_id vote; /* 0: none */
+    dgraft_index keep;   /* entries after this index are superseded; it equals the last index when none is */
+    dgraft_index first;  /* of the entries to append: keep + 1 when count > 0 */
+    uint32_t count;
+    uint32_t skip;          /* where in the event's entries the first of them stands */
+    dgraft_term entry_term; /* of entries proposed or made here; 0 for received ones: each carries its own */
+    bool noop;              /* the one entry appended is the leader's own NOOP: the host frames it */
+};
+
+/* A SEND of entries (an APPEND with last.index > prev.index) is an upper bound: the host packs as many as one frame
+ * holds, at most max_bytes unless the first alone is larger, and says with SENT how far it got. A host that meets
+ * another term at prev or at the last entry packed than the core says, drops the SEND and answers SENT{last = prev}. */
+struct dgraft_action_send {
+    dgraft_node_set receivers;
+    struct dgraft_position last; /* APPEND: the newest entry that may be carried; equals prev when none */
+    uint64_t max_bytes;          /* APPEND: room left in the window of the slowest receiver */
+    struct dgraft_message message;
+};
+
+struct dgraft_action_apply {
+    dgraft_index first;
+    dgraft_index last;
+};
+
+/* The first `count` of the proposed entries are appended at first.index on, in first.term. Their fate: APPLY when they
+ * are committed, OUTCOME when they are lost or unknown. What was not accepted is refused by an OUTCOME. */
+struct dgraft_action_accepted {
+    uint64_t id;
+    struct dgraft_position first;
+    uint32_t count;
+};
+
+enum dgraft_outcome {
+    DGRAFT_OUTCOME_NOT_LEADER = 1, /* never appended; `leader` may know more */
+    DGRAFT_OUTCOME_BUSY = 2,       /* never appended: too much is uncommitted, or too many reads wait */
+    DGRAFT_OUTCOME_TOO_LARGE = 3,  /* never appended: above entry_bytes_max */
+    DGRAFT_OUTCOME_DISK = 4,       /* never appended: this node's disk failed */
+    DGRAFT_OUTCOME_UNKNOWN = 5,    /* appended, then leadership was lost: may be committed later, or not */
+    DGRAFT_OUTCOME_LOST = 6        /* appended, then overwritten: will never be committed */
+};
+
+struct dgraft_action_outcome {
+    enum dgraft_outcome outcome;
+    dgraft_node_id leader; /* the one this node follows now; 0 unknown */
+    bool read;             /* it is about the read named `id`; otherwise about proposals */
+    uint64_t id;           /* of the group refused (NOT_LEADER, BUSY, TOO_LARGE, DISK), or of the read */
+    uint32_t skip;         /* refused: how many of the group's first entries were accepted before */
+    uint32_t count;        /* refused: how many from there on */
+    dgraft_index first;    /* UNKNOWN, LOST: entries of this node's own proposals, first to last */
+    dgraft_index last;
+};
+
+struct dgraft_action_read_ready {
+    uint64_t id;
+    dgraft_index index;
+};
+
+struct dgraft_action_lookup {
+    dgraft_index index;
+};
+
+enum dgraft_notice_kind {
+    DGRAFT_NOTICE_ROLE = 1, /* enum dgraft_role */
+    DGRAFT_NOTICE_TERM = 2,
+    DGRAFT_NOTICE_LEADER = 3, /* node id, 0 unknown */
+    DGRAFT_NOTICE_COMMIT = 4,
+    DGRAFT_NOTICE_MEMBERSHIP = 5 /* index of the entry in force */
+};
+
+struct dgraft_action_notice {
+    enum dgraft_notice_kind kind;
+    uint64_t before;
+    uint64_t after;
+};
+
+struct dgraft_action {
+    enum dgraft_action_kind kind;
+    union {
+        struct dgraft_action_write write;
+        struct dgraft_action_send send;
+        struct dgraft_action_apply apply;
+        struct dgraft_action_accepted accepted;
+        struct dgraft_action_outcome outcome;
+        struct dgraft_action_read_ready read_ready;
+        struct dgraft_action_lookup lookup;
+        struct dgraft_action_notice notice;
+    } u;
+};
+
+/* The caller's memory, dgraft_actions_size() bytes. */
+struct dgraft_actions {
+    dgraft_time_ns wake_at_ns; /* step again at this time at the latest; later is safe, only slower (rule C7) */
+    uint32_t count;
+    uint32_t capacity;             /* set by dgraft_actions_init */
+    struct dgraft_action items[1]; /* `capacity` of them */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

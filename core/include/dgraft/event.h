@@ -1,0 +1,105 @@
+/* What can happen to a core: one struct per kind. A peer cannot make any of these but RECEIVE. */
+#ifndef DGRAFT_EVENT_H
+#define DGRAFT_EVENT_H
+
+#include <dgraft/message.h>
+#include <dgraft/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum dgraft_event_kind {
+    DGRAFT_EVENT_START = 1,    /* what storage found; the first event, and only once */
+    DGRAFT_EVENT_WAKE = 2,     /* nothing but time has passed */
+    DGRAFT_EVENT_RECEIVE = 3,  /* a peer's message */
+    DGRAFT_EVENT_PROPOSE = 4,  /* entries that clients of this node want in the log */
+    DGRAFT_EVENT_READ = 5,     /* a read wants to know the index it must wait for [§6.4] */
+    DGRAFT_EVENT_DURABLE = 6,  /* every WRITE up to seq is on disk */
+    DGRAFT_EVENT_APPLIED = 7,  /* the state machine has applied every entry up to index */
+    DGRAFT_EVENT_SENT = 8,     /* how far the host got with a SEND of entries */
+    DGRAFT_EVENT_TERM = 9,     /* the answer to a LOOKUP */
+    DGRAFT_EVENT_POISONED = 10 /* the disk failed: nothing more will become durable */
+    /* Reserved: 11 DAMAGED, 12 CHANGE, 13 TRANSFER, 14 SNAPSHOT. */
+};
+
+/* Entries that storage knows to be damaged, first to last. */
+struct dgraft_damage {
+    dgraft_index first;
+    dgraft_index last;
+};
+
+/* All pointers are borrowed for the call. */
+struct dgraft_event_start {
+    dgraft_term term;    /* durable */
+    dgraft_node_id vote; /* durable; 0 when none was given in this term */
+    uint32_t generation;
+    uint64_t store;
+    struct dgraft_position snapshot; /* the log begins after it; {0,0}: at index 1 */
+    struct dgraft_position last;     /* equals snapshot when the log is empty */
+    struct dgraft_position floor;    /* newest position proven durable before this start */
+    dgraft_index commit;             /* known committed; at least snapshot.index, at most last.index */
+    dgraft_index applied;            /* what the state machine holds; at most commit */
+    const struct dgraft_term_run
+        *runs; /* the newest runs of terms, oldest first; covers `last` unless the log is empty */
+    uint32_t run_count;
+    uint32_t damage_count;               /* for now 0: others are refused */
+    const struct dgraft_damage *damage;  /* ascending, disjoint */
+    bool recovering;                     /* for now false: true is refused */
+    struct dgraft_membership membership; /* the newest in log or snapshot */
+    struct dgraft_membership before;     /* the one in force before it: used when it is rolled back; voters 0: none */
+};
+
+struct dgraft_event_propose {
+    const struct dgraft_entry
+        *entries;                /* borrowed; kind, payload_bytes and checksum are read, index and term are not */
+    uint32_t count;              /* at least 1 */
+    enum dgraft_entry_kind kind; /* COMMAND or NOOP, of every one of them */
+    uint64_t id;                 /* the host's name of this group: comes back in its outcome */
+};
+
+struct dgraft_event_read {
+    uint64_t id; /* the host's; comes back in READ_READY or in OUTCOME. One id may stand for many reads. */
+};
+
+struct dgraft_event_durable {
+    uint64_t seq;
+};
+
+struct dgraft_event_applied {
+    dgraft_index index;
+};
+
+/* Answers one SEND whose `last.index` is above its message's prev.index; each such SEND wants exactly one SENT, at
+ * once or later. `last` = the SEND's prev.index says that nothing went out (no buffer, or the log was overwritten). */
+struct dgraft_event_sent {
+    dgraft_node_set receivers; /* of the SEND */
+    dgraft_term term;          /* of the SEND's message: a SENT of an older leadership is ignored */
+    dgraft_index prev;         /* of the SEND */
+    dgraft_index last;         /* index of the last entry that went out */
+    uint64_t bytes;            /* of entries, as they travel */
+};
+
+struct dgraft_event_term {
+    struct dgraft_position position; /* term 0: compacted or unreadable */
+};
+
+struct dgraft_event {
+    enum dgraft_event_kind kind;
+    dgraft_time_ns now_ns; /* never less than in the event before; a smaller one is taken as the last */
+    union {
+        struct dgraft_event_start start;
+        struct dgraft_message receive;
+        struct dgraft_event_propose propose;
+        struct dgraft_event_read read;
+        struct dgraft_event_durable durable;
+        struct dgraft_event_applied applied;
+        struct dgraft_event_sent sent;
+        struct dgraft_event_term term;
+    } u;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,98 @@
+/* The messages that peers exchange, as the core sees them. One-way, each complete in itself (rule C8): whoever receives
+ * one may act on it alone, and its loss, repetition or late arrival is harmless.
+ *
+ * The bytes of entries are not here: they stay in the host's buffers. wire/include/dgraft/frame.h says how a message
+ * looks on the wire.
+ */
+#ifndef DGRAFT_MESSAGE_H
+#define DGRAFT_MESSAGE_H
+
+#include <dgraft/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Numbers are the wire's; 0 is invalid; retired or reserved ones are never used for something else.
+ * Reserved: 10 TIMEOUT_NOW, 11 SNAPSHOT_CHUNK, 12 SNAPSHOT_ACK, 13 FETCH, 14 FETCH_ANSWER, 15 REMOVED. */
+enum dgraft_message_type {
+    DGRAFT_MESSAGE_PRE_VOTE_REQUEST = 1, /* would you vote for me? changes nothing at the receiver [§9.6] */
+    DGRAFT_MESSAGE_PRE_VOTE_GRANT = 2,
+    DGRAFT_MESSAGE_PRE_VOTE_REFUSE = 3,
+    DGRAFT_MESSAGE_VOTE_REQUEST = 4, /* [§3.4] */
+    DGRAFT_MESSAGE_VOTE_GRANT = 5,
+    DGRAFT_MESSAGE_VOTE_REFUSE = 6,
+    DGRAFT_MESSAGE_APPEND = 7, /* entries, or none: a heartbeat or a probe [§3.5] */
+    DGRAFT_MESSAGE_APPEND_ACK = 8,
+    DGRAFT_MESSAGE_APPEND_REFUSE = 9
+};
+
+/* Why a vote, a pre-vote or an append was refused. */
+enum dgraft_refuse_reason {
+    DGRAFT_REFUSE_TERM = 1,         /* the sender's term is old; the frame's term teaches the newer one */
+    DGRAFT_REFUSE_LOG = 2,          /* vote: the candidate's log is behind [§3.6.1] */
+    DGRAFT_REFUSE_VOTED = 3,        /* vote: given to another candidate in this term */
+    DGRAFT_REFUSE_LEADER_ALIVE = 4, /* vote: a leader was heard within the election timeout [§4.2.3] */
+    DGRAFT_REFUSE_MISMATCH = 5,     /* append: no entry at prev, or one of another term; see the hint */
+    DGRAFT_REFUSE_RECOVERING = 6,   /* this store forgot what it acknowledged: it neither votes nor counts */
+    DGRAFT_REFUSE_FULL = 7          /* append: no room just now; ask again later */
+};
+
+/* PRE_VOTE_REQUEST and VOTE_REQUEST. */
+struct dgraft_vote_request {
+    dgraft_term term;            /* the term campaigned for: the frame's own (vote), or one more (pre-vote) */
+    struct dgraft_position last; /* the candidate's last entry */
+    bool transfer;               /* the old leader asked for it: a leader being alive is no reason to refuse [§3.10] */
+};
+
+/* PRE_VOTE_GRANT, PRE_VOTE_REFUSE, VOTE_GRANT and VOTE_REFUSE. */
+struct dgraft_vote_reply {
+    dgraft_term term;                 /* the term of the request it answers */
+    enum dgraft_refuse_reason reason; /* of a refusal; 0 in a grant */
+};
+
+/* APPEND: the entries after prev. In a message received, `entries` are the descriptors of what the frame carries; in a
+ * message to send, the action says how far they may reach and the host fetches them. */
+struct dgraft_append {
+    struct dgraft_position prev;        /* the entry before the first one carried; {0,0} is before all */
+    dgraft_index commit;                /* the leader's; the receiver takes min(commit, prev.index + count) */
+    uint64_t round;                     /* echoed by the reply: proves that the leader was heard after it was sent */
+    const struct dgraft_entry *entries; /* borrowed for the call */
+    uint32_t count;
+    uint32_t reserved; /* 0 */
+};
+
+/* APPEND_ACK: "my durable log equals yours up to match". */
+struct dgraft_append_ack {
+    dgraft_index match; /* verified against this leader, and durable here */
+    uint64_t round;     /* the newest heard from this leader in this term */
+};
+
+/* APPEND_REFUSE. The hint is the refuser's newest position that could match: index <= prev.index, term <= prev.term. */
+struct dgraft_append_refuse {
+    dgraft_index prev; /* of the append refused */
+    struct dgraft_position hint;
+    uint64_t round;
+    enum dgraft_refuse_reason reason;
+};
+
+struct dgraft_message {
+    enum dgraft_message_type type;
+    dgraft_node_id from;
+    dgraft_term term;    /* the sender's durable term, never less and never more */
+    uint64_t store;      /* identity of the sender's store; 0 unknown */
+    uint32_t generation; /* of the sender's store: grows when it forgot something it had acknowledged */
+    uint32_t reserved;   /* 0 */
+    union {
+        struct dgraft_vote_request vote_request; /* PRE_VOTE_REQUEST, VOTE_REQUEST */
+        struct dgraft_vote_reply vote_reply;     /* the four answers to them */
+        struct dgraft_append append;
+        struct dgraft_append_ack append_ack;
+        struct dgraft_append_refuse append_refuse;
+    } u;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

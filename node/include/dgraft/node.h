@@ -1,0 +1,58 @@
+/* A node with batteries: the driver, its threads, its clock and its UDP socket.
+ *
+ * dgraft_node_propose, _read, _status may be called from any thread. Callbacks come on the node's loop thread; they
+ * must not block, and must not call dgraft_node_close. Source of the protocol: core.h; of the formats: record.h,
+ * frame.h.
+ */
+#ifndef DGRAFT_NODE_H
+#define DGRAFT_NODE_H
+
+#include <dgraft/driver.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct dgraft_node; /* opaque */
+
+struct dgraft_node_options {
+    const char *directory; /* made by dgraft_node_format or `raftctl format` */
+    const char *listen;    /* NULL: the node's own address in the membership */
+    struct dgraft_state_machine machine;
+    struct dgraft_request_handler requests; /* optional: clients that speak to this node's socket */
+    struct dgraft_log_sink sink;            /* optional */
+    dgraft_time_ns election_timeout_ns;     /* 0: 300 ms */
+    dgraft_time_ns heartbeat_interval_ns;   /* 0: a sixth of the election timeout */
+    size_t datagram_bytes_max;              /* 0: 1,400 */
+    uint32_t socket_buffer_bytes;           /* 0: 4 MiB */
+    size_t cache_bytes_max;                 /* 0: 16 MiB */
+    size_t small_bytes;                     /* 0: 1,024 */
+    bool check_invariants;
+};
+
+/* Makes a directory for node `id` of a new cluster: parses `members` ("1=HOST:PORT,2=HOST:PORT,..."), draws a store
+ * identity, writes state and first segment. Returns OK, CONFIG, or as dgraft_storage_format. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_node_format(const char *directory, const char *cluster, dgraft_node_id id,
+                                                      const char *members, struct dgraft_why *why);
+
+/* Opens the directory and the socket and starts the threads. Returns OK; or why not, and nothing is left open. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_node_open(const struct dgraft_node_options *options, struct dgraft_node **out,
+                                                    struct dgraft_why *why);
+
+/* As dgraft_driver_propose and dgraft_driver_read, from any thread. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_node_propose(struct dgraft_node *node, struct dgraft_proposal *proposal);
+DGRAFT_MUST_USE enum dgraft_status dgraft_node_read(struct dgraft_node *node, struct dgraft_read *read);
+
+/* Fills in a status of the node as of its last turn. */
+void dgraft_node_status(struct dgraft_node *node, struct dgraft_driver_status *status);
+
+/* The address that the node listens on. */
+void dgraft_node_address(struct dgraft_node *node, char *text, size_t text_bytes);
+
+/* Answers what waits, syncs, closes, joins the threads. Not from a callback. NULL is ignored. */
+void dgraft_node_close(struct dgraft_node *node);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

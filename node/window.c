@@ -1,0 +1,1 @@
+#include <dgraft/driver.h>

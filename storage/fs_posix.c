@@ -1,0 +1,1 @@
+#include <dgraft/fs.h>

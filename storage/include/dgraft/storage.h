@@ -1,0 +1,152 @@
+/* A node's directory: term and vote, and the log. It never lies: what it says is durable survives any crash, and what
+ * was acknowledged and is damaged is reported, never cut and never served.
+ *
+ *     DIR/lock                   held by the process that has the directory open
+ *     DIR/state                  identity, term and vote: two pairs of slots (docs/log-format.md)
+ *     DIR/log-0000000000000001   segments of the log: a chain of batches
+ *
+ * One store belongs to one thread, but for dgraft_storage_perform, which may run on another: at most one is under way,
+ * and while it is only dgraft_storage_read, _found, _term_at and _stats may be called.
+ */
+#ifndef DGRAFT_STORAGE_H
+#define DGRAFT_STORAGE_H
+
+#include <dgraft/fs.h>
+#include <dgraft/record.h>
+#include <dgraft/status.h>
+#include <dgraft/types.h>
+
+#include <sys/uio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Whose directory it is: written into the header of every file. */
+struct dgraft_identity {
+    uint64_t cluster;
+    uint64_t store; /* drawn at random when the directory is formatted */
+    dgraft_node_id node;
+    uint32_t group;        /* 0 until used */
+    char cluster_name[64]; /* for people; ends with a zero */
+};
+
+#define DGRAFT_WHY_BYTES 512u
+
+/* What went wrong, for people: names file, offset, index and remedy. */
+struct dgraft_why {
+    char text[DGRAFT_WHY_BYTES];
+};
+
+struct dgraft_storage_options {
+    uint64_t segment_bytes; /* 0: 8 MiB; a batch larger than a segment gets one of its own size */
+    uint32_t runs_max;      /* newest runs of terms that `found` tells; 0: 256 */
+};
+
+/* Makes a directory for a node, empty but for its identity and `first`: the records (framed, contiguous from index 1,
+ * all of term 1) that every founder's log begins with. Term is 1, no vote.
+ * Returns OK, NOT_EMPTY, NOT_FOUND (the parent), READ_ONLY, FULL, IO; why names the path and the remedy. Nothing of a
+ * half-made directory is ever taken for a whole one. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_format(struct dgraft_fs *fs, const char *directory,
+                                                         const struct dgraft_identity *identity,
+                                                         const struct iovec *first, size_t first_count,
+                                                         struct dgraft_why *why);
+
+struct dgraft_storage; /* opaque */
+
+/* Opens a formatted directory: locks it, reads it all, decides by the table in docs/log-format.md, cuts a torn last
+ * batch, writes what lies above the proven floor again into a fresh segment and syncs it.
+ * Returns OK, or LOCKED, NOT_FOUND, DAMAGED, FOREIGN, TOO_NEW, READ_ONLY, FULL, IO, NO_MEMORY; why says what, where and
+ * what to do, and - except for the syncing of what was found whole - nothing has been written. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, const char *directory,
+                                                       const struct dgraft_storage_options *options,
+                                                       struct dgraft_storage **out, struct dgraft_why *why);
+
+/* What opening found. Views are valid until the next perform. */
+struct dgraft_found {
+    struct dgraft_identity identity;
+    uint32_t generation;
+    dgraft_term term;
+    dgraft_node_id vote;
+    struct dgraft_position snapshot; /* {0,0} for now */
+    struct dgraft_position last;
+    struct dgraft_position floor;       /* now equal to last: open syncs the rest */
+    dgraft_index commit;                /* newest hint, at most last.index */
+    dgraft_index membership_index;      /* newest entry of kind MEMBERSHIP; 0 none */
+    dgraft_index membership_before;     /* the one before it; 0 none */
+    const struct dgraft_term_run *runs; /* oldest first, up to runs_max, the newest ones */
+    uint32_t run_count;
+    uint64_t torn_bytes; /* cut from the tail by this open */
+    uint64_t rewritten;  /* entries written again by this open */
+};
+void dgraft_storage_found(const struct dgraft_storage *storage, struct dgraft_found *found);
+
+/* One group of writes: becomes durable as a whole or not at all, but for `state`, which is durable first. */
+struct dgraft_storage_write {
+    bool state; /* save term and vote */
+    dgraft_term term;
+    dgraft_node_id vote;
+    bool log;           /* write a batch: keep, then append. With count 0 and keep = last it only marks the floor */
+    dgraft_index keep;  /* entries after this index are superseded; at most the last index */
+    dgraft_index first; /* keep + 1 */
+    uint32_t count;
+    struct dgraft_position last; /* the log's last position after this write */
+    const struct iovec *records; /* framed records in order, retained until complete */
+    size_t record_pieces;        /* how many iovecs; a record may lie in several */
+    dgraft_index commit;         /* hint: known committed, at most last.index */
+    dgraft_index membership;     /* hint: index of the newest membership entry */
+    uint64_t wall_clock_ns;      /* for people */
+    /* Descriptors of the records, `count` of them, borrowed for the call of prepare. */
+    const struct dgraft_entry *entries;
+};
+
+/* Plans a write: only memory is touched. Exactly one perform and one complete follow before the next prepare.
+ * Returns OK, MISUSE, POISONED, NO_MEMORY. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_prepare(struct dgraft_storage *storage,
+                                                          const struct dgraft_storage_write *write);
+
+/* Does the planned I/O: at most one pwritev loop and one sync for the log, and the same for the state when it changed.
+ * Any thread. The result is kept for complete. */
+void dgraft_storage_perform(struct dgraft_storage *storage);
+
+/* Takes the result over: what was written can be read from now on. Returns OK; or POISONED (and from then on for
+ * every prepare), why says what failed first. Nothing of this write may be acknowledged then. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_complete(struct dgraft_storage *storage, struct dgraft_why *why);
+
+/* Makes the next segment ready (zero-filled, synced, named) off the commit path. Wants the thread that performs, when
+ * no perform is under way; does nothing when one is ready. Failure is no harm: perform makes one when it must. */
+void dgraft_storage_spare(struct dgraft_storage *storage);
+
+/* Copies whole framed records from index `first` on, as many as fit into `size` bytes and lie at most at index `last`,
+ * to `bytes`; at least one must fit. Each is checked (both checksums, index, order). *count and *used say what came.
+ * Returns OK, TOO_LARGE (the first alone needs *used bytes), NOT_FOUND (beyond the durable log), GONE, DAMAGED (why
+ * names file, offset, index, remedy), IO. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_read(struct dgraft_storage *storage, dgraft_index first,
+                                                       dgraft_index last, uint8_t *bytes, size_t size, uint32_t *count,
+                                                       size_t *used, struct dgraft_why *why);
+
+/* Returns the term of a durable entry, from memory or by reading it; 0 when it cannot be had. */
+dgraft_term dgraft_storage_term_at(struct dgraft_storage *storage, dgraft_index index);
+
+struct dgraft_storage_stats {
+    uint64_t writes; /* log batches */
+    uint64_t syncs;
+    uint64_t system_calls;
+    uint64_t bytes_written;
+    uint64_t segments;
+    uint64_t spares_late; /* segments that had to be made on the commit path */
+    uint64_t index_bytes; /* memory of the sparse index */
+};
+void dgraft_storage_stats(const struct dgraft_storage *storage, struct dgraft_storage_stats *stats);
+
+/* Marks the floor with an empty batch unless poisoned or already marked, and closes everything. NULL is ignored.
+ * Returns OK or what the last write returned; the store is closed in any case. */
+enum dgraft_status dgraft_storage_close(struct dgraft_storage *storage, struct dgraft_why *why);
+
+/* Closes without writing anything: as a crash would. For tests and after POISONED. */
+void dgraft_storage_abandon(struct dgraft_storage *storage);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

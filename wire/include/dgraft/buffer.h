@@ -1,0 +1,36 @@
+/* A counted reference to bytes that arrived. Whoever keeps a view beyond a call keeps a reference.
+ *
+ * References are taken and released on one thread only.
+ */
+#ifndef DGRAFT_BUFFER_H
+#define DGRAFT_BUFFER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct dgraft_buffer {
+    uint8_t *bytes;
+    size_t capacity;
+    uint32_t references;
+    void (*free)(struct dgraft_buffer *buffer); /* called when the last reference goes */
+    void *owner;                                /* for free */
+    struct dgraft_buffer *next;                 /* for the owner's list of free ones */
+};
+
+/* Allocates a buffer from the heap with one reference. Returns NULL when there is no memory. */
+struct dgraft_buffer *dgraft_buffer_new(size_t capacity);
+
+/* Adds a reference and returns the buffer. */
+struct dgraft_buffer *dgraft_buffer_keep(struct dgraft_buffer *buffer);
+
+/* Gives one reference back; the last one frees it. NULL is ignored. */
+void dgraft_buffer_release(struct dgraft_buffer *buffer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
