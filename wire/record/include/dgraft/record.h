@@ -60,13 +60,42 @@ enum dgraft_refusal dgraft_record_decode(const uint8_t *bytes, size_t size, stru
 /* The same for a header alone: 40 bytes are enough, the payload is neither needed nor checked; out->payload is NULL. */
 enum dgraft_refusal dgraft_record_decode_header(const uint8_t *bytes, size_t size, struct dgraft_record *out);
 
-/* Little-endian numbers at any address, for whoever reads or writes a format of dgraft. */
-void dgraft_put_u16(uint8_t *at, uint16_t value);
-void dgraft_put_u32(uint8_t *at, uint32_t value);
-void dgraft_put_u64(uint8_t *at, uint64_t value);
-uint16_t dgraft_get_u16(const uint8_t *at);
-uint32_t dgraft_get_u32(const uint8_t *at);
-uint64_t dgraft_get_u64(const uint8_t *at);
+/* Little-endian numbers at any address, for whoever reads or writes a format of dgraft. Written byte by byte: compilers
+ * make one load or store of it, and the machine's own order does not matter. */
+static inline void dgraft_put_u16(uint8_t *at, uint16_t value)
+{
+    at[0] = (uint8_t)(value & 0xffu);
+    at[1] = (uint8_t)(value >> 8);
+}
+
+static inline void dgraft_put_u32(uint8_t *at, uint32_t value)
+{
+    at[0] = (uint8_t)(value & 0xffu);
+    at[1] = (uint8_t)((value >> 8) & 0xffu);
+    at[2] = (uint8_t)((value >> 16) & 0xffu);
+    at[3] = (uint8_t)(value >> 24);
+}
+
+static inline void dgraft_put_u64(uint8_t *at, uint64_t value)
+{
+    dgraft_put_u32(at, (uint32_t)(value & 0xffffffffu));
+    dgraft_put_u32(at + 4, (uint32_t)(value >> 32));
+}
+
+static inline uint16_t dgraft_get_u16(const uint8_t *at)
+{
+    return (uint16_t)((unsigned)at[0] | (unsigned)at[1] << 8);
+}
+
+static inline uint32_t dgraft_get_u32(const uint8_t *at)
+{
+    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+}
+
+static inline uint64_t dgraft_get_u64(const uint8_t *at)
+{
+    return (uint64_t)dgraft_get_u32(at) | (uint64_t)dgraft_get_u32(at + 4) << 32;
+}
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,120 @@
+/* Codec of a record; record.h has its layout. */
+#include <dgraft/record.h>
+
+#include <assert.h>
+#include <string.h>
+
+/* Where the fields stand. */
+enum {
+    AT_PAYLOAD_BYTES = 0,
+    AT_KIND = 4,
+    AT_FLAGS = 5,
+    AT_TAG = 6,
+    AT_INDEX = 8,
+    AT_TERM = 16,
+    AT_LOG_TIME = 24,
+    AT_PAYLOAD_CHECKSUM = 32,
+    AT_HEADER_CHECKSUM = 36
+};
+
+_Static_assert(AT_HEADER_CHECKSUM + 4 == DGRAFT_RECORD_HEADER_BYTES, "the header's checksum is its last field");
+_Static_assert(DGRAFT_RECORD_HEADER_BYTES % 8 == 0, "records that stand one behind the other stay aligned");
+_Static_assert(DGRAFT_RECORD_PAYLOAD_MAX <= UINT32_MAX - 7, "a padded payload fits 32 bits");
+
+size_t dgraft_record_padding(uint32_t payload_bytes)
+{
+    return (8u - payload_bytes % 8u) % 8u;
+}
+
+size_t dgraft_record_bytes(uint32_t payload_bytes)
+{
+    return DGRAFT_RECORD_HEADER_BYTES + (size_t)payload_bytes + dgraft_record_padding(payload_bytes);
+}
+
+void dgraft_record_encode_header(const struct dgraft_record *record, uint8_t out[DGRAFT_RECORD_HEADER_BYTES])
+{
+    const struct dgraft_entry *entry = &record->entry;
+    assert(entry->payload_bytes <= DGRAFT_RECORD_PAYLOAD_MAX);
+    assert(entry->index > 0 && entry->term > 0);
+    dgraft_put_u32(out + AT_PAYLOAD_BYTES, entry->payload_bytes);
+    out[AT_KIND] = (uint8_t)entry->kind;
+    out[AT_FLAGS] = 0;
+    dgraft_put_u16(out + AT_TAG, record->tag);
+    dgraft_put_u64(out + AT_INDEX, entry->index);
+    dgraft_put_u64(out + AT_TERM, entry->term);
+    dgraft_put_u64(out + AT_LOG_TIME, record->log_time_ns);
+    dgraft_put_u32(out + AT_PAYLOAD_CHECKSUM, entry->checksum);
+    dgraft_put_u32(out + AT_HEADER_CHECKSUM, dgraft_crc32c(0, out, AT_HEADER_CHECKSUM));
+}
+
+uint32_t dgraft_record_payload_checksum(const struct iovec *pieces, size_t count)
+{
+    uint32_t crc = 0;
+    for (size_t i = 0; i < count; i++) {
+        crc = dgraft_crc32c(crc, pieces[i].iov_base, pieces[i].iov_len);
+    }
+    return crc;
+}
+
+/* SESSION is a reserved number: a program that cannot apply such an entry must not take it. */
+static bool kind_known(uint8_t kind)
+{
+    return kind >= DGRAFT_ENTRY_COMMAND && kind <= DGRAFT_ENTRY_MEMBERSHIP;
+}
+
+enum dgraft_refusal dgraft_record_decode_header(const uint8_t *bytes, size_t size, struct dgraft_record *out)
+{
+    if (size < DGRAFT_RECORD_HEADER_BYTES) {
+        return DGRAFT_REFUSAL_SHORT;
+    }
+    if (dgraft_get_u32(bytes + AT_HEADER_CHECKSUM) != dgraft_crc32c(0, bytes, AT_HEADER_CHECKSUM)) {
+        return DGRAFT_REFUSAL_CHECKSUM;
+    }
+    const uint32_t payload_bytes = dgraft_get_u32(bytes + AT_PAYLOAD_BYTES);
+    if (payload_bytes > DGRAFT_RECORD_PAYLOAD_MAX) {
+        return DGRAFT_REFUSAL_LENGTH;
+    }
+    if (!kind_known(bytes[AT_KIND])) {
+        return DGRAFT_REFUSAL_TYPE;
+    }
+    const dgraft_index index = dgraft_get_u64(bytes + AT_INDEX);
+    const dgraft_term term = dgraft_get_u64(bytes + AT_TERM);
+    if (bytes[AT_FLAGS] != 0 || index == 0 || term == 0) {
+        return DGRAFT_REFUSAL_FIELD;
+    }
+    *out = (struct dgraft_record){.entry = {.index = index,
+                                            .term = term,
+                                            .payload_bytes = payload_bytes,
+                                            .checksum = dgraft_get_u32(bytes + AT_PAYLOAD_CHECKSUM),
+                                            .kind = (enum dgraft_entry_kind)bytes[AT_KIND]},
+                                  .tag = dgraft_get_u16(bytes + AT_TAG),
+                                  .log_time_ns = dgraft_get_u64(bytes + AT_LOG_TIME)};
+    return DGRAFT_ACCEPT;
+}
+
+enum dgraft_refusal dgraft_record_decode(const uint8_t *bytes, size_t size, struct dgraft_record *out, size_t *consumed)
+{
+    const enum dgraft_refusal refusal = dgraft_record_decode_header(bytes, size, out);
+    if (refusal != DGRAFT_ACCEPT) {
+        return refusal;
+    }
+    const uint32_t payload_bytes = out->entry.payload_bytes;
+    const size_t whole = dgraft_record_bytes(payload_bytes);
+    if (size < whole) {
+        return DGRAFT_REFUSAL_SHORT;
+    }
+    const uint8_t *payload = bytes + DGRAFT_RECORD_HEADER_BYTES;
+    if (dgraft_crc32c(0, payload, payload_bytes) != out->entry.checksum) {
+        return DGRAFT_REFUSAL_CHECKSUM;
+    }
+    for (const uint8_t *at = payload + payload_bytes; at < bytes + whole; at++) {
+        if (*at != 0) {
+            return DGRAFT_REFUSAL_PADDING;
+        }
+    }
+    out->payload = payload;
+    if (consumed != NULL) {
+        *consumed = whole;
+    }
+    return DGRAFT_ACCEPT;
+}
