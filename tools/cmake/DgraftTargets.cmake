@@ -8,8 +8,8 @@ set(DGRAFT_WARNINGS
     -Wmissing-prototypes -Wundef -Wvla -Wformat=2 -Wswitch-enum -Wimplicit-fallthrough -Wnull-dereference)
 
 function(dgraft_compile_options target)
-    target_compile_features(${target} PRIVATE c_std_11)
-    set_target_properties(${target} PROPERTIES C_EXTENSIONS OFF POSITION_INDEPENDENT_CODE ON)
+    set_target_properties(${target} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF
+                          POSITION_INDEPENDENT_CODE ON)
     if(DGRAFT_WERROR)
         target_compile_options(${target} PRIVATE ${DGRAFT_WARNINGS} -Werror)
     endif()
