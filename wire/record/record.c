@@ -79,7 +79,8 @@ enum dgraft_refusal dgraft_record_decode_header(const uint8_t *bytes, size_t siz
     }
     const dgraft_index index = dgraft_get_u64(bytes + AT_INDEX);
     const dgraft_term term = dgraft_get_u64(bytes + AT_TERM);
-    if (bytes[AT_FLAGS] != 0 || index == 0 || term == 0) {
+    if (bytes[AT_FLAGS] != 0 || index == 0 || index > DGRAFT_RECORD_NUMBER_MAX || term == 0 ||
+        term > DGRAFT_RECORD_NUMBER_MAX) {
         return DGRAFT_REFUSAL_FIELD;
     }
     *out = (struct dgraft_record){.entry = {.index = index,

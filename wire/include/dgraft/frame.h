@@ -3,7 +3,7 @@
  *   offset  width  field                                 (little-endian, naturally aligned)
  *        0      4  magic "dgrf"
  *        4      4  length of the whole frame in bytes, a multiple of 8
- *        8      8  XXH3-64 over magic, length and every byte from 16 on
+ *        8      8  XXH3-64 over every byte from 16 on, seeded with bytes 0 to 7 (magic and length) as one number
  *       16      1  version: 1
  *       17      1  flags: 0
  *       18      2  type
@@ -35,6 +35,7 @@ extern "C" {
 #define DGRAFT_FRAME_BODY_MAX     64u /* largest fixed body */
 #define DGRAFT_FRAME_HEAD_MAX     (DGRAFT_FRAME_HEADER_BYTES + DGRAFT_FRAME_BODY_MAX)
 #define DGRAFT_FRAME_BYTES_MAX    (20u * 1024 * 1024)
+#define DGRAFT_FRAME_PAYLOAD_MAX  (DGRAFT_FRAME_BYTES_MAX - DGRAFT_FRAME_HEAD_MAX) /* of a client's frame */
 #define DGRAFT_FRAME_ENTRIES_MAX  65536u
 
 /* Types of frames beyond the peers' (enum dgraft_message_type). A client's frames admit no peer message, nor the other
@@ -99,7 +100,8 @@ size_t dgraft_frame_encode(const struct dgraft_frame_header *header, const struc
                            const struct iovec *tail, size_t tail_count, uint8_t head[DGRAFT_FRAME_HEAD_MAX]);
 
 /* The same for a client's request and the answer to it. The payload follows the head, then `padding` zeros (written to
- * *padding) up to a multiple of 8. */
+ * *padding) up to a multiple of 8. A request takes cluster, group and to from the header, the rest of which a client
+ * has no use for; an answer takes all but `to`, which names peers. */
 size_t dgraft_frame_encode_request(const struct dgraft_frame_header *header,
                                    const struct dgraft_client_request *request, uint8_t head[DGRAFT_FRAME_HEAD_MAX],
                                    size_t *padding);
@@ -122,7 +124,8 @@ struct dgraft_frame_expect {
     dgraft_node_set members; /* a peer's frame must come from one of them */
 };
 
-/* Checks that a decoded frame concerns this receiver. */
+/* Checks that a decoded frame concerns this receiver: CLUSTER, GROUP, SENDER or RECEIVER when not. A client says self
+ * 0, and cluster 0 while it does not know it. Where a type may not come at all is the caller's business. */
 enum dgraft_refusal dgraft_frame_check(const struct dgraft_frame *frame, const struct dgraft_frame_expect *expect);
 
 /* Returns the name of a frame's type as "APPEND_ACK"; NULL when it is none. */

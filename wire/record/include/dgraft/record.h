@@ -28,6 +28,8 @@ extern "C" {
 
 #define DGRAFT_RECORD_HEADER_BYTES 40u
 #define DGRAFT_RECORD_PAYLOAD_MAX  (16u * 1024 * 1024)
+/* No index or term is larger, so that whoever adds a count to one need not fear that it wraps. */
+#define DGRAFT_RECORD_NUMBER_MAX (UINT64_MAX / 2)
 
 struct dgraft_record {
     struct dgraft_entry entry; /* index, term, kind, payload_bytes, checksum */
