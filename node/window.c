@@ -1,1 +1,162 @@
-#include <dgraft/driver.h>
+#include "window.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static const uint8_t zeros[8];
+
+bool dgraft_window_open(struct window *window, dgraft_index next, size_t capacity_max)
+{
+    *window = (struct window){.capacity = 256, .capacity_max = capacity_max, .first = next, .end = next};
+    window->slots = calloc(window->capacity, sizeof *window->slots);
+    return window->slots != NULL;
+}
+
+void dgraft_window_close(struct window *window)
+{
+    while (window->first != window->end) {
+        struct window_slot slot = dgraft_window_pop(window);
+        dgraft_buffer_release(slot.buffer);
+    }
+    free(window->slots);
+    *window = (struct window){0};
+}
+
+bool dgraft_window_reserve(struct window *window, size_t count)
+{
+    size_t held = (size_t)(window->end - window->first);
+    if (count <= window->capacity - held) {
+        return true;
+    }
+    if (count > window->capacity_max || held > window->capacity_max - count) {
+        return false;
+    }
+    size_t capacity = window->capacity;
+    while (capacity - held < count) {
+        capacity *= 2;
+    }
+    struct window_slot *slots = calloc(capacity, sizeof *slots);
+    if (slots == NULL) {
+        return false;
+    }
+    for (dgraft_index index = window->first; index != window->end; index++) {
+        slots[index & (capacity - 1)] = window->slots[index & (window->capacity - 1)];
+    }
+    free(window->slots);
+    window->slots = slots;
+    window->capacity = capacity;
+    return true;
+}
+
+struct window_slot *dgraft_window_at(const struct window *window, dgraft_index index)
+{
+    if (index < window->first || index >= window->end) {
+        return NULL;
+    }
+    return &window->slots[index & (window->capacity - 1)];
+}
+
+/* What a slot adds to the memory held, beside a neighbour that may share its buffer. */
+static size_t weight(const struct window_slot *slot, const struct window_slot *neighbour)
+{
+    size_t bytes = slot->gathered != NULL ? slot->entry.payload_bytes : 0;
+    if (slot->buffer != NULL && (neighbour == NULL || neighbour->buffer != slot->buffer)) {
+        bytes += slot->buffer->capacity;
+    }
+    return bytes;
+}
+
+void dgraft_window_push(struct window *window, const struct window_slot *slot)
+{
+    assert(slot->entry.index == window->end);
+    assert((size_t)(window->end - window->first) < window->capacity);
+    window->bytes += weight(slot, dgraft_window_at(window, window->end - 1));
+    window->slots[window->end & (window->capacity - 1)] = *slot;
+    window->end++;
+}
+
+struct window_slot dgraft_window_pop(struct window *window)
+{
+    assert(window->first != window->end);
+    struct window_slot slot = *dgraft_window_at(window, window->end - 1);
+    window->end--;
+    window->bytes -= weight(&slot, dgraft_window_at(window, window->end - 1));
+    return slot;
+}
+
+void dgraft_window_restart(struct window *window, dgraft_index next)
+{
+    assert(window->first == window->end);
+    window->first = next;
+    window->end = next;
+}
+
+struct dgraft_proposal *dgraft_window_forget_payload(struct window *window, struct window_slot *slot)
+{
+    struct dgraft_proposal *gathered = slot->gathered;
+    assert(gathered != NULL);
+    window->bytes -= slot->entry.payload_bytes;
+    slot->gathered = NULL;
+    slot->record = NULL;
+    return gathered;
+}
+
+void dgraft_window_evict(struct window *window, dgraft_index durable, size_t bytes_max)
+{
+    while (window->first != window->end && window->first <= durable && window->bytes > bytes_max) {
+        struct window_slot *slot = dgraft_window_at(window, window->first);
+        if (slot->proposal != NULL || slot->gathered != NULL) {
+            break;
+        }
+        window->first++;
+        window->bytes -= weight(slot, dgraft_window_at(window, window->first));
+        dgraft_buffer_release(slot->buffer);
+    }
+}
+
+bool dgraft_pieces_add(struct pieces *pieces, const void *bytes, size_t size)
+{
+    if (size == 0) {
+        return true;
+    }
+    if (pieces->count > 0) {
+        struct iovec *last = &pieces->items[pieces->count - 1];
+        if ((const uint8_t *)last->iov_base + last->iov_len == (const uint8_t *)bytes) {
+            last->iov_len += size;
+            return true;
+        }
+    }
+    if (pieces->count == pieces->capacity) {
+        size_t capacity = pieces->capacity == 0 ? 64 : 2 * pieces->capacity;
+        struct iovec *items = realloc(pieces->items, capacity * sizeof *items);
+        if (items == NULL) {
+            return false;
+        }
+        pieces->items = items;
+        pieces->capacity = capacity;
+    }
+    /* An iovec is written to by readers and read by writers: the type cannot say which. */
+    union {
+        const void *constant;
+        void *plain;
+    } base = {.constant = bytes};
+    pieces->items[pieces->count++] = (struct iovec){.iov_base = base.plain, .iov_len = size};
+    return true;
+}
+
+bool dgraft_pieces_add_slot(struct pieces *pieces, const struct window_slot *slot)
+{
+    if (slot->gathered == NULL) {
+        return dgraft_pieces_add(pieces, slot->record, dgraft_record_bytes(slot->entry.payload_bytes));
+    }
+    if (!dgraft_pieces_add(pieces, slot->record, DGRAFT_RECORD_HEADER_BYTES)) {
+        return false;
+    }
+    for (size_t i = 0; i < slot->gathered->piece_count; i++) {
+        const struct iovec *piece = &slot->gathered->pieces[i];
+        if (!dgraft_pieces_add(pieces, piece->iov_base, piece->iov_len)) {
+            return false;
+        }
+    }
+    return dgraft_pieces_add(pieces, zeros, dgraft_record_padding(slot->entry.payload_bytes));
+}

@@ -53,9 +53,9 @@ struct dgraft_proposal_answer {
     dgraft_node_id leader;           /* as far as known; 0 unknown */
 };
 
-/* A proposal, retained until `released`: the struct, the array of pieces and their bytes. Nothing is copied but small
- * payloads, whose bytes are then released at once. `answered` comes exactly once; `released` exactly once and never
- * before it is safe to free; either may come first. */
+/* A proposal. The array of pieces and their bytes are retained until `released`, the struct until both callbacks came.
+ * Small payloads are copied and released at once, large ones are not copied. Each callback comes exactly once, in
+ * either order. */
 struct dgraft_proposal {
     const struct iovec *pieces;
     size_t piece_count;

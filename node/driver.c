@@ -1,0 +1,390 @@
+/* Opening, turning and closing a driver; driver_state.h says where the rest is. */
+#include "driver_state.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RING_CHUNK_BYTES  (256u * 1024)
+#define WINDOW_SLOTS_MAX  (1u << 18)
+#define APPLY_BATCH_SLOTS 256u
+
+void dgraft_driver_log(struct dgraft_driver *driver, enum dgraft_log_level level, const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    if (driver->options.sink.log == NULL) {
+        return;
+    }
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    driver->options.sink.log(driver->options.sink.context, level, text);
+}
+
+bool dgraft_driver_grow(uint8_t **bytes, size_t *capacity, size_t wanted)
+{
+    if (*capacity >= wanted) {
+        return true;
+    }
+    uint8_t *grown = realloc(*bytes, wanted);
+    if (grown == NULL) {
+        return false;
+    }
+    *bytes = grown;
+    *capacity = wanted;
+    return true;
+}
+
+/* Reads a MEMBERSHIP entry of the log. */
+static enum dgraft_status read_members(struct dgraft_driver *driver, dgraft_index index, struct dgraft_members *members,
+                                       struct dgraft_why *why)
+{
+    uint8_t bytes[DGRAFT_RECORD_HEADER_BYTES + DGRAFT_MEMBERSHIP_BYTES_MAX + 8];
+    uint32_t count = 0;
+    size_t used = 0;
+    struct dgraft_record record;
+    enum dgraft_status status =
+        dgraft_storage_read(driver->storage, index, index, bytes, sizeof bytes, &count, &used, why);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    if (dgraft_record_decode(bytes, used, &record, NULL) != DGRAFT_ACCEPT ||
+        record.entry.kind != DGRAFT_ENTRY_MEMBERSHIP ||
+        dgraft_membership_decode(record.payload, record.entry.payload_bytes, members) != DGRAFT_ACCEPT) {
+        (void)snprintf(why->text, sizeof why->text,
+                       "%s: the entry at index %llu should say who the members are, and does not; "
+                       "restore the directory from a copy",
+                       driver->options.directory, (unsigned long long)index);
+        return DGRAFT_STATUS_DAMAGED;
+    }
+    return DGRAFT_OK;
+}
+
+static enum dgraft_status meet_members(struct dgraft_driver *driver, const struct dgraft_found *found,
+                                       struct dgraft_event_start *start, struct dgraft_why *why)
+{
+    struct dgraft_members before;
+    struct dgraft_transport *transport = driver->options.transport;
+    if (found->membership_index == 0) {
+        (void)snprintf(why->text, sizeof why->text,
+                       "%s: no entry says who the members are; format it with `raftctl format --members`",
+                       driver->options.directory);
+        return DGRAFT_STATUS_DAMAGED;
+    }
+    enum dgraft_status status = read_members(driver, found->membership_index, &driver->members, why);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    dgraft_membership_of(&driver->members, found->membership_index, &start->membership);
+    driver->membership_index = found->membership_index;
+    if (found->membership_before != 0) {
+        status = read_members(driver, found->membership_before, &before, why);
+        if (status != DGRAFT_OK) {
+            return status;
+        }
+        dgraft_membership_of(&before, found->membership_before, &start->before);
+    }
+    for (uint32_t i = 0; i < driver->members.count; i++) {
+        const struct dgraft_member *member = &driver->members.items[i];
+        driver->member_set |= dgraft_node_set_of(member->id);
+        if (member->id == driver->identity.node) {
+            continue;
+        }
+        status = transport->ops->peer_add(transport, member->id, member->address);
+        if (status != DGRAFT_OK) {
+            (void)snprintf(why->text, sizeof why->text, "node %u's address %s cannot be used: %s", member->id,
+                           member->address, dgraft_status_text(status));
+            return status;
+        }
+    }
+    return DGRAFT_OK;
+}
+
+static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why *why)
+{
+    struct dgraft_found found;
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_START};
+    struct dgraft_event_start *start = &event.u.start;
+    dgraft_storage_found(driver->storage, &found);
+    driver->identity = found.identity;
+    driver->generation = found.generation;
+    driver->durable = found.last.index;
+    driver->commit = found.commit;
+    if (found.identity.node != driver->options.core.self) {
+        (void)snprintf(why->text, sizeof why->text, "%s belongs to node %u, not to node %u", driver->options.directory,
+                       found.identity.node, driver->options.core.self);
+        return DGRAFT_STATUS_FOREIGN;
+    }
+    enum dgraft_status status = meet_members(driver, &found, start, why);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    start->term = found.term;
+    start->vote = found.vote;
+    start->generation = found.generation;
+    start->store = found.identity.store;
+    start->snapshot = found.snapshot;
+    start->last = found.last;
+    start->floor = found.floor;
+    start->commit = found.commit;
+    start->applied = found.snapshot.index;
+    start->runs = found.runs;
+    start->run_count = found.run_count;
+    driver->applied = start->applied;
+    driver->apply_to = start->applied;
+    if (!dgraft_window_open(&driver->window, found.last.index + 1, WINDOW_SLOTS_MAX)) {
+        return DGRAFT_STATUS_NO_MEMORY;
+    }
+    if (!dgraft_record_ring_reserve(&driver->ring, 64)) {
+        return DGRAFT_STATUS_NO_MEMORY;
+    }
+    dgraft_driver_step(driver, &event);
+    return DGRAFT_OK;
+}
+
+static void defaults(struct dgraft_driver_options *options)
+{
+    options->cache_bytes_max = options->cache_bytes_max != 0 ? options->cache_bytes_max : 16u * 1024 * 1024;
+    options->small_bytes = options->small_bytes != 0 ? options->small_bytes : 1024;
+    options->proposals_max = options->proposals_max != 0 ? options->proposals_max : 65536;
+    /* A small payload and its header must fit into a chunk of the ring. */
+    if (options->small_bytes > RING_CHUNK_BYTES / 4) {
+        options->small_bytes = RING_CHUNK_BYTES / 4;
+    }
+}
+
+static enum dgraft_status allocate(struct dgraft_driver *driver)
+{
+    const struct dgraft_config *config = &driver->options.core;
+    size_t scratch = driver->options.transport->datagram_bytes_max + DGRAFT_FRAME_HEAD_MAX;
+    void *core = calloc(1, dgraft_core_size(config));
+    void *actions = calloc(1, dgraft_actions_size(config));
+    if (driver->options.check_invariants) {
+        driver->core_before = calloc(1, dgraft_core_size(config));
+    }
+    driver->read_groups_max = config->reads_max;
+    driver->read_groups = calloc(config->reads_max, sizeof *driver->read_groups);
+    driver->frame_entries = calloc(DGRAFT_FRAME_ENTRIES_MAX, sizeof *driver->frame_entries);
+    driver->apply_batch = calloc(APPLY_BATCH_SLOTS, sizeof *driver->apply_batch);
+    driver->core = core;
+    driver->actions = actions;
+    if (core == NULL || actions == NULL || driver->read_groups == NULL || driver->frame_entries == NULL ||
+        driver->apply_batch == NULL || (driver->options.check_invariants && driver->core_before == NULL) ||
+        !dgraft_driver_grow(&driver->send_scratch, &driver->send_scratch_bytes, scratch) ||
+        !dgraft_pieces_add(&driver->send_pieces, driver->send_scratch, 1)) {
+        return DGRAFT_STATUS_NO_MEMORY;
+    }
+    driver->core = dgraft_core_init(core, config);
+    driver->actions = dgraft_actions_init(actions, config);
+    return driver->core != NULL && driver->actions != NULL ? DGRAFT_OK : DGRAFT_STATUS_CONFIG;
+}
+
+static enum dgraft_status open_all(struct dgraft_driver *driver, struct dgraft_why *why)
+{
+    struct dgraft_driver_options *options = &driver->options;
+    enum dgraft_status status = allocate(driver);
+    if (status != DGRAFT_OK) {
+        (void)snprintf(why->text, sizeof why->text, "%s", dgraft_status_text(status));
+        return status;
+    }
+    struct dgraft_fragments_options fragments = {
+        .seed = options->fragment_seed,
+        .message_bytes_max = DGRAFT_FRAME_HEAD_MAX + dgraft_record_bytes(options->core.entry_bytes_max) + 65536,
+        .incoming_bytes_max = 64u * 1024 * 1024,
+        .outgoing_bytes_max = 64u * 1024 * 1024,
+        .give_up_ns = 20 * options->core.election_timeout_ns};
+    status = dgraft_fragments_open(&fragments, options->transport, &driver->fragments);
+    if (status != DGRAFT_OK) {
+        (void)snprintf(why->text, sizeof why->text, "fragments: %s", dgraft_status_text(status));
+        return status;
+    }
+    dgraft_record_ring_open(&driver->ring, RING_CHUNK_BYTES);
+    options->storage.runs_max = options->core.runs_max;
+    status = dgraft_storage_open(options->fs, options->directory, &options->storage, &driver->storage, why);
+    if (status != DGRAFT_OK) {
+        driver->storage = NULL;
+        return status;
+    }
+    return start(driver, why);
+}
+
+enum dgraft_status dgraft_driver_open(const struct dgraft_driver_options *options, dgraft_time_ns now_ns,
+                                      struct dgraft_driver **out, struct dgraft_why *why)
+{
+    const char *reason = NULL;
+    enum dgraft_status status = dgraft_config_check(&options->core, &reason);
+    *out = NULL;
+    if (status != DGRAFT_OK) {
+        (void)snprintf(why->text, sizeof why->text, "%s", reason);
+        return status;
+    }
+    struct dgraft_driver *driver = calloc(1, sizeof *driver);
+    if (driver == NULL) {
+        (void)snprintf(why->text, sizeof why->text, "out of memory");
+        return DGRAFT_STATUS_NO_MEMORY;
+    }
+    driver->options = *options;
+    driver->now_ns = now_ns;
+    driver->identity.node = options->core.self;
+    defaults(&driver->options);
+    status = open_all(driver, why);
+    if (status != DGRAFT_OK) {
+        dgraft_driver_abandon(driver);
+        return status;
+    }
+    *out = driver;
+    return DGRAFT_OK;
+}
+
+/* Steps WAKE when the core asked for it; otherwise it has nothing to do. */
+static void wake(struct dgraft_driver *driver)
+{
+    if (driver->now_ns >= driver->actions->wake_at_ns) {
+        struct dgraft_event event = {.kind = DGRAFT_EVENT_WAKE};
+        dgraft_driver_step(driver, &event);
+    }
+}
+
+void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uint64_t wall_ns)
+{
+    driver->now_ns = now_ns > driver->now_ns ? now_ns : driver->now_ns;
+    driver->wall_ns = wall_ns;
+    driver->turns++;
+    driver->more_waits = false;
+    dgraft_driver_complete_write(driver);
+    /* Without memory for the NOOP of an election nothing may be stepped: the next turn tries again. */
+    if (!dgraft_record_ring_reserve(&driver->ring, 64) || !dgraft_window_reserve(&driver->window, 1)) {
+        driver->more_waits = true;
+        return;
+    }
+    dgraft_driver_receive(driver);
+    if (driver->now_ns >= driver->fragments_at_ns) {
+        driver->fragments_at_ns = dgraft_fragments_wake(driver->fragments, driver->now_ns);
+    }
+    dgraft_driver_step_proposals(driver);
+    dgraft_driver_step_reads(driver);
+    wake(driver);
+    dgraft_driver_plan_write(driver);
+    dgraft_driver_apply(driver);
+    dgraft_driver_answer_reads(driver);
+    driver->options.transport->ops->flush(driver->options.transport);
+}
+
+dgraft_time_ns dgraft_driver_wake_at(const struct dgraft_driver *driver)
+{
+    if (driver->more_waits || driver->proposals.first != NULL ||
+        (driver->reads.first != NULL && driver->read_groups_count < driver->read_groups_max) ||
+        atomic_load_explicit(&driver->write_state, memory_order_acquire) == WRITE_DONE) {
+        return 0;
+    }
+    dgraft_time_ns at = driver->actions->wake_at_ns;
+    if (driver->fragments_at_ns < at) {
+        at = driver->fragments_at_ns;
+    }
+    if (driver->mark_floor_at_ns != 0 && driver->mark_floor_at_ns < at && !driver->poisoned) {
+        at = driver->mark_floor_at_ns;
+    }
+    return at;
+}
+
+void dgraft_driver_answer(struct dgraft_driver *driver, const struct dgraft_address *to,
+                          const struct dgraft_client_answer *answer)
+{
+    static const uint8_t zeros[8];
+    uint8_t head[DGRAFT_FRAME_HEAD_MAX];
+    struct pieces pieces = {0};
+    size_t padding = 0;
+    struct dgraft_transport *transport = driver->options.transport;
+    struct dgraft_frame_header header = {.cluster = driver->identity.cluster,
+                                         .group = driver->identity.group,
+                                         .from = driver->identity.node,
+                                         .store = driver->identity.store,
+                                         .generation = driver->generation};
+    size_t size = dgraft_frame_encode_answer(&header, answer, head, &padding);
+    if (dgraft_pieces_add(&pieces, head, size) && dgraft_pieces_add(&pieces, answer->payload, answer->payload_bytes) &&
+        dgraft_pieces_add(&pieces, zeros, padding)) {
+        enum dgraft_status status;
+        driver->frames_sent++;
+        if (size + answer->payload_bytes + padding > transport->datagram_bytes_max) {
+            status = dgraft_fragments_send(driver->fragments, driver->now_ns, to, 0, pieces.items, pieces.count);
+            driver->fragments_at_ns = 0;
+        } else {
+            struct dgraft_outgoing outgoing = {
+                .address = *to, .class_ = DGRAFT_SEND_ONE_WAY, .pieces = pieces.items, .piece_count = pieces.count};
+            status = transport->ops->send(transport, &outgoing);
+        }
+        /* A lost answer is asked for again. */
+        (void)status;
+    }
+    free(pieces.items);
+}
+
+void dgraft_driver_abandon(struct dgraft_driver *driver)
+{
+    if (driver == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < driver->write_buffers_count; i++) {
+        dgraft_buffer_release(driver->write_buffers[i]);
+    }
+    if (driver->window.slots != NULL) {
+        dgraft_window_close(&driver->window);
+    }
+    dgraft_record_ring_close(&driver->ring);
+    if (driver->storage != NULL) {
+        dgraft_storage_abandon(driver->storage);
+    }
+    if (driver->fragments != NULL) {
+        dgraft_fragments_close(driver->fragments);
+    }
+    free(driver->core_before);
+    free(driver->core);
+    free(driver->actions);
+    free(driver->read_groups);
+    free(driver->frame_entries);
+    free(driver->apply_batch);
+    free(driver->apply_scratch);
+    free(driver->send_scratch);
+    free(driver->send_pieces.items);
+    free(driver->write_pieces.items);
+    free(driver->write_entries);
+    free(driver->write_buffers);
+    free(driver);
+}
+
+/* Writes what is still pending, so that a clean close leaves nothing acknowledged to memory only. */
+static void write_pending(struct dgraft_driver *driver)
+{
+    for (int i = 0; i < 4; i++) {
+        dgraft_driver_complete_write(driver);
+        dgraft_driver_plan_write(driver);
+        if (!dgraft_driver_write_ready(driver)) {
+            return;
+        }
+        dgraft_driver_perform(driver);
+    }
+    dgraft_driver_complete_write(driver);
+}
+
+void dgraft_driver_close(struct dgraft_driver *driver)
+{
+    struct dgraft_why why = {""};
+    if (driver == NULL) {
+        return;
+    }
+    driver->closing = true;
+    write_pending(driver);
+    dgraft_driver_apply(driver);
+    dgraft_driver_answer_reads(driver);
+    dgraft_driver_end_proposals(driver);
+    driver->options.transport->ops->flush(driver->options.transport);
+    enum dgraft_status status = dgraft_storage_close(driver->storage, &why);
+    driver->storage = NULL;
+    if (status != DGRAFT_OK && !driver->poisoned) {
+        dgraft_driver_log(driver, DGRAFT_LOG_ERROR, "closing %s: %s", driver->options.directory, why.text);
+    }
+    dgraft_driver_abandon(driver);
+}

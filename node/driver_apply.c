@@ -1,0 +1,164 @@
+/* Committed, locally durable entries go to the state machine: from the window, or, after a restart, from segments. */
+#include "driver_state.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Bounds of one turn's applying, so that it cannot delay a heartbeat for long. */
+#define APPLY_BATCH_MAX     256u
+#define APPLY_PER_TURN      4096u
+#define APPLY_SCRATCH_BYTES (256u * 1024)
+
+static void answer_applied(struct dgraft_driver *driver, dgraft_index index)
+{
+    struct window_slot *slot = dgraft_window_at(&driver->window, index);
+    if (slot == NULL) {
+        return;
+    }
+    struct dgraft_proposal_answer said = {.fate = DGRAFT_PROPOSAL_COMMITTED,
+                                          .position = {slot->entry.index, slot->entry.term},
+                                          .leader = driver->identity.node};
+    dgraft_driver_answer_slot(driver, slot, &said);
+    if (slot->gathered != NULL) {
+        dgraft_driver_release(dgraft_window_forget_payload(&driver->window, slot));
+    }
+}
+
+/* Hands a batch over, then answers its proposals. */
+static void apply_batch(struct dgraft_driver *driver, size_t commands, dgraft_index last)
+{
+    const struct dgraft_state_machine *machine = &driver->options.machine;
+    if (commands > 0 && machine->apply != NULL) {
+        machine->apply(machine->context, driver->apply_batch, commands);
+    }
+    while (driver->applied < last) {
+        driver->applied++;
+        answer_applied(driver, driver->applied);
+    }
+}
+
+/* A contiguous view of a gathered payload: as it is when it is one piece, otherwise put together. */
+static const uint8_t *gathered_payload(struct dgraft_driver *driver, const struct window_slot *slot)
+{
+    const struct dgraft_proposal *proposal = slot->gathered;
+    if (proposal->piece_count == 1) {
+        return proposal->pieces[0].iov_base;
+    }
+    if (!dgraft_driver_grow(&driver->apply_scratch, &driver->apply_scratch_bytes, slot->entry.payload_bytes)) {
+        return NULL;
+    }
+    uint8_t *at = driver->apply_scratch;
+    for (size_t i = 0; i < proposal->piece_count; i++) {
+        memcpy(at, proposal->pieces[i].iov_base, proposal->pieces[i].iov_len);
+        at += proposal->pieces[i].iov_len;
+    }
+    return driver->apply_scratch;
+}
+
+/* Applies one batch from the window, up to `last`. Returns false when there is no memory. */
+static bool apply_from_window(struct dgraft_driver *driver, dgraft_index last)
+{
+    size_t commands = 0;
+    dgraft_index index = driver->applied + 1;
+    for (; index <= last && commands < APPLY_BATCH_MAX; index++) {
+        struct window_slot *slot = dgraft_window_at(&driver->window, index);
+        if (slot == NULL || slot->record == NULL) {
+            break;
+        }
+        if (slot->entry.kind != DGRAFT_ENTRY_COMMAND) {
+            continue;
+        }
+        bool alone = slot->gathered != NULL && slot->gathered->piece_count != 1;
+        if (alone && commands > 0) {
+            break; /* the scratch holds one payload: it gets a batch of its own */
+        }
+        const uint8_t *payload =
+            slot->gathered != NULL ? gathered_payload(driver, slot) : slot->record + DGRAFT_RECORD_HEADER_BYTES;
+        if (payload == NULL) {
+            return false;
+        }
+        driver->apply_batch[commands++] =
+            (struct dgraft_applied){.position = {slot->entry.index, slot->entry.term},
+                                    .tag = slot->tag,
+                                    .payload = payload,
+                                    .payload_bytes = slot->entry.payload_bytes,
+                                    .proposal = slot->proposal != NULL ? slot->proposal->context : NULL};
+        if (alone) {
+            index++;
+            break;
+        }
+    }
+    apply_batch(driver, commands, index - 1);
+    return true;
+}
+
+static bool apply_from_storage(struct dgraft_driver *driver, dgraft_index last)
+{
+    uint32_t count = 0;
+    size_t used = 0;
+    struct dgraft_why why;
+    dgraft_index first = driver->applied + 1;
+    if (last > first + APPLY_BATCH_MAX - 1) {
+        last = first + APPLY_BATCH_MAX - 1;
+    }
+    enum dgraft_status status = dgraft_storage_read(driver->storage, first, last, driver->apply_scratch,
+                                                    driver->apply_scratch_bytes, &count, &used, &why);
+    if (status == DGRAFT_STATUS_TOO_LARGE) {
+        if (!dgraft_driver_grow(&driver->apply_scratch, &driver->apply_scratch_bytes, used)) {
+            return false;
+        }
+        status = dgraft_storage_read(driver->storage, first, first, driver->apply_scratch, used, &count, &used, &why);
+    }
+    if (status != DGRAFT_OK) {
+        dgraft_driver_poison(driver, &why);
+        return false;
+    }
+    size_t commands = 0;
+    size_t offset = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct dgraft_record record;
+        enum dgraft_refusal refusal =
+            dgraft_record_decode_header(driver->apply_scratch + offset, used - offset, &record);
+        assert(refusal == DGRAFT_ACCEPT);
+        (void)refusal;
+        if (record.entry.kind == DGRAFT_ENTRY_COMMAND) {
+            driver->apply_batch[commands++] =
+                (struct dgraft_applied){.position = {record.entry.index, record.entry.term},
+                                        .tag = record.tag,
+                                        .payload = driver->apply_scratch + offset + DGRAFT_RECORD_HEADER_BYTES,
+                                        .payload_bytes = record.entry.payload_bytes};
+        }
+        offset += dgraft_record_bytes(record.entry.payload_bytes);
+    }
+    apply_batch(driver, commands, first + count - 1);
+    return count > 0;
+}
+
+void dgraft_driver_apply(struct dgraft_driver *driver)
+{
+    dgraft_index before = driver->applied;
+    if (driver->applied >= driver->apply_to) {
+        return;
+    }
+    if (driver->apply_scratch == NULL &&
+        !dgraft_driver_grow(&driver->apply_scratch, &driver->apply_scratch_bytes, APPLY_SCRATCH_BYTES)) {
+        driver->more_waits = true;
+        return;
+    }
+    while (driver->applied < driver->apply_to && driver->applied - before < APPLY_PER_TURN) {
+        const struct window_slot *slot = dgraft_window_at(&driver->window, driver->applied + 1);
+        bool here = slot != NULL && slot->record != NULL;
+        if (!(here ? apply_from_window(driver, driver->apply_to) : apply_from_storage(driver, driver->apply_to))) {
+            break;
+        }
+    }
+    if (driver->applied < driver->apply_to && !driver->poisoned) {
+        driver->more_waits = true;
+    }
+    if (driver->applied > before) {
+        struct dgraft_event event = {.kind = DGRAFT_EVENT_APPLIED};
+        event.u.applied.index = driver->applied;
+        dgraft_driver_step(driver, &event);
+    }
+    dgraft_window_evict(&driver->window, driver->durable, driver->options.cache_bytes_max);
+}

@@ -1,0 +1,124 @@
+/* A datagram becomes events: fragments are put together, frames decoded and checked, peers' messages stepped, clients'
+ * requests handed on. Nothing is copied: what the core appends keeps a reference to the datagram's buffer. */
+#include "driver_state.h"
+
+#include <string.h>
+
+/* Datagrams taken per turn, so that a flood cannot keep proposals and timers waiting. */
+#define DATAGRAMS_PER_TURN  512u
+#define DATAGRAMS_PER_BATCH 64u
+
+void dgraft_driver_refuse(struct dgraft_driver *driver, enum dgraft_refusal refusal,
+                          const struct dgraft_address *source)
+{
+    driver->refused[refusal]++;
+    driver->refused_last = *source;
+}
+
+/* Records held by the window stay in memory until they are durable: what does not fit is dropped, and comes again. */
+static bool has_room(struct dgraft_driver *driver, uint32_t count)
+{
+    size_t bound = 4 * driver->options.cache_bytes_max + driver->options.core.uncommitted_bytes_max;
+    /* One more for the NOOP of an election that the same step could win. */
+    return driver->window.bytes <= bound && dgraft_window_reserve(&driver->window, (size_t)count + 1);
+}
+
+static void take_peer_frame(struct dgraft_driver *driver, const struct dgraft_frame *frame,
+                            const struct dgraft_datagram *datagram)
+{
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_RECEIVE};
+    event.u.receive = frame->message;
+    if (frame->message.type == DGRAFT_MESSAGE_APPEND && frame->message.u.append.count > 0) {
+        if (!has_room(driver, frame->message.u.append.count)) {
+            dgraft_driver_refuse(driver, DGRAFT_REFUSAL_MEMORY, &datagram->source);
+            return;
+        }
+        driver->frame_records = frame->records;
+        driver->frame_buffer = datagram->buffer;
+    }
+    driver->frames_received++;
+    dgraft_driver_step(driver, &event);
+    driver->frame_records = NULL;
+    driver->frame_buffer = NULL;
+}
+
+static void take_frame(struct dgraft_driver *driver, const struct dgraft_frame *frame,
+                       const struct dgraft_datagram *datagram)
+{
+    struct dgraft_frame_expect expect = {.cluster = driver->identity.cluster,
+                                         .group = driver->identity.group,
+                                         .self = driver->identity.node,
+                                         .members = driver->member_set};
+    enum dgraft_refusal refusal = dgraft_frame_check(frame, &expect);
+    if (refusal != DGRAFT_ACCEPT) {
+        dgraft_driver_refuse(driver, refusal, &datagram->source);
+        return;
+    }
+    if (frame->header.type == DGRAFT_FRAME_CLIENT_REQUEST) {
+        const struct dgraft_request_handler *handler = &driver->options.requests;
+        if (handler->request != NULL) {
+            struct dgraft_request request = {
+                .request = frame->request, .source = datagram->source, .buffer = datagram->buffer};
+            driver->frames_received++;
+            handler->request(handler->context, driver, &request);
+        }
+    } else if (frame->header.type == DGRAFT_FRAME_CLIENT_ANSWER) {
+        /* A node asks nobody as a client. */
+        dgraft_driver_refuse(driver, DGRAFT_REFUSAL_RECEIVER, &datagram->source);
+    } else {
+        take_peer_frame(driver, frame, datagram);
+    }
+}
+
+static void take_frames(struct dgraft_driver *driver, const struct dgraft_datagram *datagram)
+{
+    size_t offset = 0;
+    while (offset < datagram->size) {
+        struct dgraft_frame frame;
+        enum dgraft_refusal refusal = dgraft_frame_decode(datagram->bytes + offset, datagram->size - offset,
+                                                          driver->frame_entries, DGRAFT_FRAME_ENTRIES_MAX, &frame);
+        if (refusal != DGRAFT_ACCEPT) {
+            dgraft_driver_refuse(driver, refusal, &datagram->source);
+            return;
+        }
+        take_frame(driver, &frame, datagram);
+        offset += frame.frame_bytes;
+    }
+}
+
+static void take_datagram(struct dgraft_driver *driver, const struct dgraft_datagram *datagram)
+{
+    if (!dgraft_fragments_claims(datagram->bytes, datagram->size)) {
+        take_frames(driver, datagram);
+        return;
+    }
+    struct dgraft_datagram message;
+    enum dgraft_refusal refusal = DGRAFT_ACCEPT;
+    if (dgraft_fragments_receive(driver->fragments, driver->now_ns, datagram, &message, &refusal)) {
+        take_frames(driver, &message);
+        dgraft_buffer_release(message.buffer);
+    }
+    if (refusal != DGRAFT_ACCEPT) {
+        dgraft_driver_refuse(driver, refusal, &datagram->source);
+    }
+    driver->fragments_at_ns = 0;
+}
+
+void dgraft_driver_receive(struct dgraft_driver *driver)
+{
+    struct dgraft_datagram batch[DATAGRAMS_PER_BATCH];
+    struct dgraft_transport *transport = driver->options.transport;
+    size_t taken = 0;
+    while (taken < DATAGRAMS_PER_TURN) {
+        size_t count = transport->ops->receive(transport, batch, DATAGRAMS_PER_BATCH);
+        for (size_t i = 0; i < count; i++) {
+            take_datagram(driver, &batch[i]);
+            dgraft_buffer_release(batch[i].buffer);
+        }
+        taken += count;
+        if (count < DATAGRAMS_PER_BATCH) {
+            return;
+        }
+    }
+    driver->more_waits = true;
+}

@@ -1,0 +1,178 @@
+/* The driver's state, and which file does what with it:
+ *
+ *   driver.c            open, turn, close
+ *   driver_receive.c    a datagram becomes events, or a client's request
+ *   driver_step.c       one event through the core, and its actions carried out
+ *   driver_send.c       a SEND becomes frames
+ *   driver_proposals.c  proposals and reads: queued, framed, answered
+ *   driver_write.c      WRITE actions become group commits
+ *   driver_apply.c      committed entries go to the state machine
+ *   driver_status.c     what people see
+ */
+#ifndef DGRAFT_NODE_DRIVER_STATE_H
+#define DGRAFT_NODE_DRIVER_STATE_H
+
+#include "record_ring.h"
+#include "window.h"
+
+#include <dgraft/driver.h>
+
+#include <stdatomic.h>
+
+/* Answers of the host that the core waits for, stepped after the actions that asked for them. */
+#define DRIVER_ANSWERS_MAX 64u
+
+/* Proposals stepped as one event. */
+#define DRIVER_GROUP_MAX 1024u
+
+enum write_state {
+    WRITE_IDLE,
+    WRITE_READY, /* prepared; perform may run, or is running */
+    WRITE_DONE   /* performed; the next turn completes it */
+};
+
+/* A queue of proposals or reads through their own `next`. */
+struct proposal_queue {
+    struct dgraft_proposal *first;
+    struct dgraft_proposal *last;
+    uint32_t count;
+};
+
+struct read_queue {
+    struct dgraft_read *first;
+    struct dgraft_read *last;
+    uint32_t count;
+};
+
+/* Reads that asked the core under one id; `index` is known once they wait for the state machine only. */
+struct read_group {
+    struct read_queue reads;
+    uint64_t id;
+    dgraft_index index; /* 0: the core has not answered yet */
+};
+
+struct dgraft_driver {
+    struct dgraft_driver_options options;
+    struct dgraft_identity identity;
+    uint32_t generation;
+    struct dgraft_members members;
+    dgraft_node_set member_set;
+
+    struct dgraft_core *core;
+    struct dgraft_core *core_before; /* the block before a step, when invariants are checked */
+    struct dgraft_actions *actions;
+    dgraft_time_ns now_ns;
+    uint64_t wall_ns;
+    struct dgraft_event answers[DRIVER_ANSWERS_MAX]; /* ring: first, count */
+    uint32_t answers_first;
+    uint32_t answers_count;
+
+    struct dgraft_storage *storage;
+    struct window window;
+    struct record_ring ring;
+    dgraft_index durable;  /* last index durable here, as storage said */
+    dgraft_index commit;   /* as the core said in notices */
+    dgraft_index apply_to; /* the core wants entries applied up to here */
+    dgraft_index applied;
+
+    /* The write being gathered, and the one under way. */
+    bool pending_state;
+    bool pending_log;
+    dgraft_term pending_term;
+    dgraft_node_id pending_vote;
+    dgraft_index pending_keep;
+    uint64_t pending_seq; /* 0: nothing is pending */
+    uint64_t write_seq;   /* of the write under way */
+    dgraft_index write_last;
+    bool write_log;
+    _Atomic int write_state;
+    struct pieces write_pieces;
+    struct dgraft_entry *write_entries;
+    size_t write_entries_capacity;
+    struct dgraft_buffer **write_buffers; /* references held until the write is complete */
+    size_t write_buffers_count;
+    size_t write_buffers_capacity;
+    struct proposal_queue zombies; /* answered, overwritten, but their bytes are still being written */
+    dgraft_index membership_index;
+    dgraft_time_ns mark_floor_at_ns; /* 0: marked, or writes are going on */
+    bool poisoned;
+    struct dgraft_why poisoned_why;
+
+    struct dgraft_fragments *fragments;
+    dgraft_time_ns fragments_at_ns;
+    struct dgraft_entry *frame_entries; /* descriptors of the frame being looked at */
+    const uint8_t *frame_records;       /* its records */
+    struct dgraft_buffer *frame_buffer;
+    struct pieces send_pieces;
+    uint8_t *send_scratch; /* records read back from segments */
+    size_t send_scratch_bytes;
+    bool more_waits; /* datagrams or entries are left for the next turn */
+
+    struct proposal_queue proposals;                 /* not stepped yet */
+    uint32_t proposals_unanswered;                   /* queued or in the window */
+    struct dgraft_proposal *group[DRIVER_GROUP_MAX]; /* of the PROPOSE being stepped */
+    struct dgraft_entry group_entries[DRIVER_GROUP_MAX];
+    uint32_t group_count;
+    uint64_t next_id;
+    struct read_queue reads; /* not stepped yet */
+    struct read_group *read_groups;
+    uint32_t read_groups_count;
+    uint32_t read_groups_max;
+    struct dgraft_applied *apply_batch;
+    uint8_t *apply_scratch;
+    size_t apply_scratch_bytes;
+
+    bool closing;
+    uint64_t refused[DGRAFT_REFUSAL_TOTAL];
+    struct dgraft_address refused_last;
+    uint64_t frames_sent;
+    uint64_t frames_received;
+    uint64_t proposals_total;
+    uint64_t turns;
+    uint64_t steps;
+};
+
+/* driver.c */
+void dgraft_driver_log(struct dgraft_driver *driver, enum dgraft_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+bool dgraft_driver_grow(uint8_t **bytes, size_t *capacity, size_t wanted);
+
+/* driver_step.c */
+
+/* Steps one event and everything that follows from it at once. */
+void dgraft_driver_step(struct dgraft_driver *driver, struct dgraft_event *event);
+/* Queues an answer to the core; it is stepped before dgraft_driver_step returns. */
+void dgraft_driver_answer_core(struct dgraft_driver *driver, const struct dgraft_event *event);
+
+/* driver_receive.c */
+void dgraft_driver_receive(struct dgraft_driver *driver);
+void dgraft_driver_refuse(struct dgraft_driver *driver, enum dgraft_refusal refusal,
+                          const struct dgraft_address *source);
+
+/* driver_send.c */
+void dgraft_driver_send(struct dgraft_driver *driver, const struct dgraft_action_send *send);
+
+/* driver_write.c */
+void dgraft_driver_take_write(struct dgraft_driver *driver, const struct dgraft_action_write *write);
+void dgraft_driver_plan_write(struct dgraft_driver *driver);
+void dgraft_driver_complete_write(struct dgraft_driver *driver);
+void dgraft_driver_poison(struct dgraft_driver *driver, const struct dgraft_why *why);
+
+/* driver_proposals.c */
+void dgraft_driver_step_proposals(struct dgraft_driver *driver);
+void dgraft_driver_step_reads(struct dgraft_driver *driver);
+void dgraft_driver_frame_proposals(struct dgraft_driver *driver, const struct dgraft_action_write *write);
+void dgraft_driver_frame_noop(struct dgraft_driver *driver, const struct dgraft_action_write *write);
+void dgraft_driver_take_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome);
+void dgraft_driver_read_ready(struct dgraft_driver *driver, const struct dgraft_action_read_ready *ready);
+void dgraft_driver_answer_reads(struct dgraft_driver *driver);
+void dgraft_driver_answer_slot(struct dgraft_driver *driver, struct window_slot *slot,
+                               const struct dgraft_proposal_answer *answer);
+void dgraft_driver_release(struct dgraft_proposal *proposal);
+void dgraft_driver_overwrite_after(struct dgraft_driver *driver, dgraft_index keep);
+void dgraft_driver_end_proposals(struct dgraft_driver *driver);
+
+/* driver_apply.c */
+void dgraft_driver_apply(struct dgraft_driver *driver);
+
+#endif

@@ -1,0 +1,28 @@
+/* What people and programs see of a driver. */
+#include "driver_state.h"
+
+#include <string.h>
+
+void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driver_status *status)
+{
+    struct dgraft_transport *transport = driver->options.transport;
+    memset(status, 0, sizeof *status);
+    dgraft_core_status(driver->core, &status->core);
+    status->identity = driver->identity;
+    status->members = driver->members;
+    status->generation = driver->generation;
+    memcpy(status->refused, driver->refused, sizeof status->refused);
+    status->refused_last = driver->refused_last;
+    transport->ops->stats(transport, &status->transport);
+    dgraft_fragments_stats(driver->fragments, &status->fragments);
+    dgraft_storage_stats(driver->storage, &status->storage);
+    status->frames_sent = driver->frames_sent;
+    status->frames_received = driver->frames_received;
+    status->proposals = driver->proposals_total;
+    status->proposals_waiting = driver->proposals_unanswered;
+    status->cache_bytes = driver->window.bytes;
+    status->turns = driver->turns;
+    status->steps = driver->steps;
+    status->poisoned = driver->poisoned;
+    status->poisoned_why = driver->poisoned_why;
+}

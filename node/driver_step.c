@@ -1,0 +1,129 @@
+/* One event goes through the core; its actions are carried out in their order; what the host then owes the core - how
+ * far a SEND got, the term of an old entry - is stepped at once, until nothing is owed. */
+#include "driver_state.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void dgraft_driver_answer_core(struct dgraft_driver *driver, const struct dgraft_event *event)
+{
+    assert(driver->answers_count < DRIVER_ANSWERS_MAX);
+    uint32_t at = (driver->answers_first + driver->answers_count) % DRIVER_ANSWERS_MAX;
+    driver->answers[at] = *event;
+    driver->answers_count++;
+}
+
+static void look_up(struct dgraft_driver *driver, dgraft_index index)
+{
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_TERM};
+    const struct window_slot *slot = dgraft_window_at(&driver->window, index);
+    event.u.term.position.index = index;
+    event.u.term.position.term = slot != NULL ? slot->entry.term : dgraft_storage_term_at(driver->storage, index);
+    dgraft_driver_answer_core(driver, &event);
+}
+
+static void take_notice(struct dgraft_driver *driver, const struct dgraft_action_notice *notice)
+{
+    switch (notice->kind) {
+    case DGRAFT_NOTICE_ROLE:
+        dgraft_driver_log(driver, DGRAFT_LOG_INFO, "node %u is now %s (was %s)", driver->identity.node,
+                          dgraft_role_name((enum dgraft_role)notice->after),
+                          dgraft_role_name((enum dgraft_role)notice->before));
+        break;
+    case DGRAFT_NOTICE_TERM:
+        dgraft_driver_log(driver, DGRAFT_LOG_DEBUG, "term %llu (was %llu)", (unsigned long long)notice->after,
+                          (unsigned long long)notice->before);
+        break;
+    case DGRAFT_NOTICE_LEADER:
+        if (notice->after == 0) {
+            dgraft_driver_log(driver, DGRAFT_LOG_INFO, "no leader is known (was node %llu)",
+                              (unsigned long long)notice->before);
+        } else {
+            dgraft_driver_log(driver, DGRAFT_LOG_INFO, "node %llu leads", (unsigned long long)notice->after);
+        }
+        break;
+    case DGRAFT_NOTICE_COMMIT:
+        driver->commit = notice->after;
+        break;
+    case DGRAFT_NOTICE_MEMBERSHIP:
+        driver->membership_index = notice->after;
+        break;
+    }
+}
+
+static void carry_out(struct dgraft_driver *driver, const struct dgraft_action *action)
+{
+    switch (action->kind) {
+    case DGRAFT_ACTION_WRITE:
+        dgraft_driver_take_write(driver, &action->u.write);
+        break;
+    case DGRAFT_ACTION_SEND:
+        dgraft_driver_send(driver, &action->u.send);
+        break;
+    case DGRAFT_ACTION_APPLY:
+        assert(action->u.apply.first == driver->apply_to + 1);
+        driver->apply_to = action->u.apply.last;
+        break;
+    case DGRAFT_ACTION_ACCEPTED:
+        /* The WRITE beside it has framed them. */
+        break;
+    case DGRAFT_ACTION_OUTCOME:
+        dgraft_driver_take_outcome(driver, &action->u.outcome);
+        break;
+    case DGRAFT_ACTION_READ_READY:
+        dgraft_driver_read_ready(driver, &action->u.read_ready);
+        break;
+    case DGRAFT_ACTION_LOOKUP:
+        look_up(driver, action->u.lookup.index);
+        break;
+    case DGRAFT_ACTION_NOTICE:
+        take_notice(driver, &action->u.notice);
+        break;
+    }
+}
+
+/* A broken rule means that going on could lose data: say which, and stop. */
+static void broken(const struct dgraft_driver *driver, const char *rule)
+{
+    (void)fprintf(stderr, "dgraft: node %u: broken invariant: %s\n", driver->identity.node, rule);
+    abort();
+}
+
+static void step_once(struct dgraft_driver *driver, struct dgraft_event *event)
+{
+    event->now_ns = driver->now_ns;
+    if (driver->core_before != NULL) {
+        memcpy(driver->core_before, driver->core, dgraft_core_size(&driver->options.core));
+    }
+    enum dgraft_status status = dgraft_step(driver->core, event, driver->actions);
+    driver->steps++;
+    if (status != DGRAFT_OK) {
+        (void)fprintf(stderr, "dgraft: event %d: %s\n", (int)event->kind, dgraft_status_text(status));
+        broken(driver, "the driver makes only events that the core allows");
+    }
+    if (driver->core_before != NULL) {
+        const char *rule = dgraft_core_check(driver->core);
+        if (rule == NULL) {
+            rule = dgraft_core_check_step(driver->core_before, driver->core, event, driver->actions);
+        }
+        if (rule != NULL) {
+            broken(driver, rule);
+        }
+    }
+    for (uint32_t i = 0; i < driver->actions->count; i++) {
+        carry_out(driver, &driver->actions->items[i]);
+    }
+}
+
+void dgraft_driver_step(struct dgraft_driver *driver, struct dgraft_event *event)
+{
+    step_once(driver, event);
+    while (driver->answers_count > 0) {
+        struct dgraft_event answer = driver->answers[driver->answers_first];
+        driver->answers_first = (driver->answers_first + 1) % DRIVER_ANSWERS_MAX;
+        driver->answers_count--;
+        step_once(driver, &answer);
+    }
+}
