@@ -277,7 +277,7 @@ dgraft_time_ns dgraft_driver_wake_at(const struct dgraft_driver *driver)
 {
     if (driver->more_waits || driver->proposals.first != NULL ||
         (driver->reads.first != NULL && driver->read_groups_count < driver->read_groups_max) ||
-        atomic_load_explicit(&driver->write_state, memory_order_acquire) == WRITE_DONE) {
+        atomic_load(&driver->write_state) == WRITE_DONE) {
         return 0;
     }
     dgraft_time_ns at = driver->actions->wake_at_ns;

@@ -27,8 +27,9 @@
 
 enum write_state {
     WRITE_IDLE,
-    WRITE_READY, /* prepared; perform may run, or is running */
-    WRITE_DONE   /* performed; the next turn completes it */
+    WRITE_READY, /* prepared: somebody is to call perform */
+    WRITE_PERFORMING,
+    WRITE_DONE /* performed; the next turn completes it */
 };
 
 /* A queue of proposals or reads through their own `next`. */

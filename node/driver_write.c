@@ -201,8 +201,13 @@ bool dgraft_driver_write_ready(const struct dgraft_driver *driver)
 
 void dgraft_driver_perform(struct dgraft_driver *driver)
 {
+    int ready = WRITE_READY;
+    if (!atomic_compare_exchange_strong(&driver->write_state, &ready, WRITE_PERFORMING)) {
+        return;
+    }
     dgraft_storage_perform(driver->storage);
-    atomic_store_explicit(&driver->write_state, WRITE_DONE, memory_order_release);
+    /* Sequentially consistent: whoever now finds the loop awake may rely on its seeing this before it sleeps. */
+    atomic_store(&driver->write_state, WRITE_DONE);
 }
 
 void dgraft_driver_spare(struct dgraft_driver *driver)

@@ -110,16 +110,12 @@ static void sleep_until(struct dgraft_node *node, dgraft_time_ns at)
 static void *loop_main(void *argument)
 {
     struct dgraft_node *node = argument;
-    bool performing = false;
     while (!atomic_load(&node->stopping)) {
         (void)pthread_mutex_lock(&node->turn);
         dgraft_driver_turn(node->driver, now_ns(), wall_ns());
-        /* Once handed over, a write stays ready until it is done: hand each one over once. */
-        bool ready = dgraft_driver_write_ready(node->driver);
-        if (ready && !performing) {
+        if (dgraft_driver_write_ready(node->driver)) {
             hand_to_writer(node);
         }
-        performing = ready;
         /* From here on a proposal wakes the loop; one that came before is seen by wake_at. */
         atomic_store(&node->asleep, true);
         dgraft_time_ns at = dgraft_driver_wake_at(node->driver);

@@ -130,7 +130,7 @@ dgraft_time_ns dgraft_driver_wake_at(const struct dgraft_driver *driver);
 /* Returns true when a write waits for dgraft_driver_perform. The next turn after perform takes its result. */
 bool dgraft_driver_write_ready(const struct dgraft_driver *driver);
 
-/* Writes and syncs what turn has planned. Any thread; turns may go on meanwhile. */
+/* Writes and syncs what turn has planned; does nothing when nothing is ready. Any thread; turns may go on meanwhile. */
 void dgraft_driver_perform(struct dgraft_driver *driver);
 
 /* Makes the next segment ready; the thread that performs calls it when it has nothing to do. */
