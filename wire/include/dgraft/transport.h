@@ -55,7 +55,7 @@ struct dgraft_transport_stats {
     uint64_t send_failures;    /* refused by the operating system: counted as lost */
     uint64_t dropped_overflow; /* lost for want of room in a receive buffer, as far as the carrier knows */
     uint64_t system_calls;
-    uint32_t receive_buffer_bytes; /* granted by the operating system; 0 unknown */
+    uint32_t receive_buffer_bytes; /* granted, counted as it was asked for; 0 unknown */
     uint32_t send_buffer_bytes;
 };
 
@@ -78,7 +78,9 @@ struct dgraft_transport_ops {
     enum dgraft_status (*send)(struct dgraft_transport *transport, const struct dgraft_outgoing *outgoing);
     /* Hands to the operating system what was queued. */
     void (*flush)(struct dgraft_transport *transport);
-    /* Takes up to `count` datagrams without waiting; returns how many. Each carries a reference to release. */
+    /* Takes up to `count` datagrams without waiting; returns how many. Each carries a reference to release. `count`
+     * means that there may be more, which the descriptor need not show (the carrier may have taken a batch from the
+     * system): wait on it only after fewer came. */
     size_t (*receive)(struct dgraft_transport *transport, struct dgraft_datagram *out, size_t count);
     /* File descriptor that polls readable when receive has something; -1 when there is none. */
     int (*descriptor)(const struct dgraft_transport *transport);
@@ -99,8 +101,9 @@ struct dgraft_udp_options {
     uint32_t send_buffer_bytes;    /* asked for; 0: 4 MiB */
 };
 
-/* Opens a UDP socket. *why (not NULL) gets one sentence on failure. Returns OK, ADDRESS, ADDRESS_IN_USE, NETWORK,
- * NO_MEMORY. */
+/* Opens a UDP socket. A listening IPv6 socket serves IPv6 only; a client's reaches both families. A name that has an
+ * IPv4 and an IPv6 address means the IPv4 one. *why (not NULL) gets one sentence on failure. Returns OK, CONFIG,
+ * ADDRESS, ADDRESS_IN_USE, NETWORK, NO_MEMORY. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_udp_open(const struct dgraft_udp_options *options,
                                                    struct dgraft_transport **out, char *why, size_t why_bytes);
 
