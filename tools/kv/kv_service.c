@@ -37,14 +37,14 @@ struct context {
     bool answered;
     bool released;
     struct context *next; /* free ones */
-    UT_hash_handle hh;    /* those under way, by name */
+    UT_hash_handle hh;    /* those that wait for their answer, by name */
 };
 
 struct kv_service {
     struct kv_service_options options;
     struct context *contexts; /* requests_max of them */
     struct context *free;
-    struct context *under_way;
+    struct context *waiting;
     struct kv_service_stats stats;
     uint8_t found[FOUND_HEAD_BYTES + KV_VALUE_BYTES_MAX]; /* the answer to a GET is put together here */
 };
@@ -79,7 +79,7 @@ void kv_service_free(struct kv_service *service)
     if (service == NULL) {
         return;
     }
-    HASH_CLEAR(hh, service->under_way);
+    HASH_CLEAR(hh, service->waiting);
     for (uint32_t i = 0; i < service->options.requests_max; i++) {
         dgraft_buffer_release(service->contexts[i].buffer);
     }
@@ -108,7 +108,7 @@ static struct context *context_take(struct kv_service *service, struct dgraft_dr
         .buffer = dgraft_buffer_keep(request->buffer),
         .bytes = bytes,
     };
-    HASH_ADD(hh, service->under_way, name, sizeof(context->name), context);
+    HASH_ADD(hh, service->waiting, name, sizeof(context->name), context);
     service->stats.bytes += bytes;
     service->stats.under_way++;
     return context;
@@ -123,11 +123,18 @@ static void buffer_give(struct context *context)
     }
 }
 
+/* From here on a retry is a request of its own: the bytes of this one may still be in use for a while, when it was
+ * appended and leadership was lost. */
+static void context_answered(struct context *context)
+{
+    HASH_DEL(context->service->waiting, context);
+    context->answered = true;
+}
+
 static void context_give(struct context *context)
 {
     struct kv_service *service = context->service;
     buffer_give(context);
-    HASH_DEL(service->under_way, context);
     context->next = service->free;
     service->free = context;
     service->stats.under_way--;
@@ -206,7 +213,7 @@ static void proposal_answered(void *argument, const struct dgraft_proposal_answe
         answer_context(context, DGRAFT_CLIENT_UNKNOWN, fate->position.index, "");
         break;
     }
-    context->answered = true;
+    context_answered(context);
     if (context->released) {
         context_give(context);
     }
@@ -255,6 +262,7 @@ static void read_ready(void *argument, enum dgraft_status status, dgraft_node_id
     } else {
         answer_not_leader(context, 0);
     }
+    context_answered(context);
     context_give(context);
 }
 
@@ -269,6 +277,7 @@ static void not_taken(struct context *context, enum dgraft_status status)
     } else {
         answer_not_leader(context, 0);
     }
+    context_answered(context);
     context_give(context);
 }
 
@@ -363,12 +372,10 @@ static void request_arrived(void *argument, struct dgraft_driver *driver, const 
     }
     struct name name = {.client = asked->client, .sequence = asked->sequence};
     struct context *context = NULL;
-    HASH_FIND(hh, service->under_way, &name, sizeof(name), context);
+    HASH_FIND(hh, service->waiting, &name, sizeof(name), context);
     if (context != NULL) {
-        /* The client may have moved since it asked first. One that is answered, and whose bytes are still in use, has
-         * no second answer: silence makes the client ask again. */
         service->stats.duplicate++;
-        context->source = request->source;
+        context->source = request->source; /* the client may have moved since it asked first */
         return;
     }
     context = context_take(service, driver, request);

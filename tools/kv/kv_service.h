@@ -30,7 +30,7 @@ struct dgraft_request_handler kv_service_handler(struct kv_service *service);
 
 struct kv_service_stats {
     uint64_t requests;  /* arrived */
-    uint64_t under_way; /* now */
+    uint64_t under_way; /* now: waiting for an answer, or its bytes still in use */
     uint64_t bytes;     /* of their payloads, now */
     uint64_t duplicate; /* of requests still under way: not proposed twice */
     uint64_t repeated;  /* of requests done before: answered at once */

@@ -1,0 +1,301 @@
+/* Tables for people. Rows are kept as lines until all has been seen: of a table that is to be shortened the first and
+ * the last few; a table that is wanted whole is streamed in a pass of its own, so that memory stays bounded.
+ */
+#include "inspect_hint.h"
+#include "inspect_view.h"
+
+#include <cli_escape.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LINE_BYTES   256u
+#define HEAD_ROWS    12u
+#define TAIL_ROWS    12u
+#define FINDINGS_MAX 200u
+#define HINT_BYTES   72u
+
+/* The first and the last rows of a table. */
+struct rows {
+    const char *title;
+    const char *heading;
+    uint64_t count;
+    char head[HEAD_ROWS][LINE_BYTES];
+    char tail[TAIL_ROWS][LINE_BYTES]; /* a ring: row n (counted after the head's) at n % TAIL_ROWS */
+};
+
+struct view {
+    FILE *stream;
+    const struct inspect_options *options;
+    struct rows slots;
+    struct rows segments;
+    struct rows batches;
+    struct rows records;
+    char *findings; /* lines, at most FINDINGS_MAX of them */
+    size_t findings_bytes;
+    uint64_t findings_count;
+};
+
+#define SLOTS_HEADING    "  slot   offset  verdict   version         term  vote  generation  node  file"
+#define SEGMENTS_HEADING "      sequence  verdict        bytes  first batch  first index     chain  file"
+#define BATCHES_HEADING                                                                                                \
+    "         batch        offset    length  verdict        keep       first   count       floor      commit  written"
+#define RECORDS_HEADING "         index      term  kind          tag    length  checksum  payload"
+
+/* Returns where the next row is to be written. */
+static char *row_next(struct rows *rows)
+{
+    uint64_t number = rows->count++;
+    return number < HEAD_ROWS ? rows->head[number] : rows->tail[(number - HEAD_ROWS) % TAIL_ROWS];
+}
+
+static void rows_print(FILE *stream, const struct rows *rows, const char *rest)
+{
+    uint64_t tail = rows->count > HEAD_ROWS ? rows->count - HEAD_ROWS : 0;
+    if (rows->count == 0) {
+        return;
+    }
+    (void)fprintf(stream, "\n%s (%" PRIu64 ")\n%s\n", rows->title, rows->count, rows->heading);
+    for (uint64_t i = 0; i < rows->count && i < HEAD_ROWS; i++) {
+        (void)fprintf(stream, "%s\n", rows->head[i]);
+    }
+    if (tail > TAIL_ROWS) {
+        (void)fprintf(stream, "  ... %" PRIu64 " more%s\n", tail - TAIL_ROWS, rest);
+    }
+    for (uint64_t i = tail > TAIL_ROWS ? tail - TAIL_ROWS : 0; i < tail; i++) {
+        (void)fprintf(stream, "%s\n", rows->tail[i % TAIL_ROWS]);
+    }
+}
+
+static const char *verdict(enum dgraft_refusal refusal)
+{
+    return refusal == DGRAFT_ACCEPT ? "ok" : dgraft_refusal_name(refusal);
+}
+
+/* The file's name without its directory, which the heading says. */
+static const char *file_name(const char *path, char *text, size_t text_bytes)
+{
+    const char *slash = strrchr(path, '/');
+    return cli_escape_text(slash == NULL ? path : slash + 1, text, text_bytes);
+}
+
+static void on_slot(void *context, const char *path, const struct dgraft_state_slot *slot)
+{
+    struct view *view = context;
+    char name[64];
+    char *row = row_next(&view->slots);
+    (void)file_name(path, name, sizeof(name));
+    if (slot->refusal != DGRAFT_ACCEPT) {
+        (void)snprintf(row, LINE_BYTES, "  %4u %8" PRIu64 "  %-8s %8s %12s %5s %11s %5s  %s", slot->slot, slot->offset,
+                       verdict(slot->refusal), "-", "-", "-", "-", "-", name);
+        return;
+    }
+    (void)snprintf(row, LINE_BYTES, "  %4u %8" PRIu64 "  %-8s %8" PRIu64 " %12" PRIu64 " %5u %11u %5u  %s", slot->slot,
+                   slot->offset, "ok", slot->version, slot->term, slot->vote, slot->generation, slot->identity.node,
+                   name);
+}
+
+static void on_segment(void *context, const char *path, const struct dgraft_segment_header *header)
+{
+    struct view *view = context;
+    char name[64];
+    char *row = row_next(&view->segments);
+    (void)file_name(path, name, sizeof(name));
+    if (header->refusal != DGRAFT_ACCEPT) {
+        (void)snprintf(row, LINE_BYTES, "  %12s  %-8s %11" PRIu64 " %12s %12s %9s  %s", "-", verdict(header->refusal),
+                       header->file_bytes, "-", "-", "-", name);
+        return;
+    }
+    (void)snprintf(row, LINE_BYTES,
+                   "  %12" PRIu64 "  %-8s %11" PRIu64 " %12" PRIu64 " %12" PRIu64 "  %08" PRIx32 "  %s",
+                   header->sequence, "ok", header->file_bytes, header->first_batch, header->first, header->chain, name);
+}
+
+static void wall_clock(uint64_t wall_ns, char *text, size_t text_bytes)
+{
+    struct tm parts;
+    uint64_t seconds = wall_ns / 1000000000u;
+    time_t time = seconds > INT32_MAX * UINT64_C(8) ? -1 : (time_t)seconds; /* what damage makes of it is no date */
+    if (wall_ns == 0 || time < 0 || gmtime_r(&time, &parts) == NULL ||
+        strftime(text, text_bytes, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
+        (void)snprintf(text, text_bytes, "-");
+    }
+}
+
+static void batch_row(const struct dgraft_batch *batch, char *row)
+{
+    char written[32];
+    if (batch->refusal != DGRAFT_ACCEPT) {
+        (void)snprintf(row, LINE_BYTES, "  %12s %13" PRIu64 " %9s  %-8s", "-", batch->offset, "-",
+                       verdict(batch->refusal));
+        return;
+    }
+    wall_clock(batch->wall_clock_ns, written, sizeof(written));
+    (void)snprintf(row, LINE_BYTES,
+                   "  %12" PRIu64 " %13" PRIu64 " %9" PRIu64 "  %-8s %11" PRIu64 " %11" PRIu64 " %7u %11" PRIu64
+                   " %11" PRIu64 "  %s",
+                   batch->number, batch->offset, batch->length, "ok", batch->keep, batch->first, batch->count,
+                   batch->floor.index, batch->commit, written);
+}
+
+static void record_row(const struct dgraft_record *record, enum dgraft_refusal refusal, char *row)
+{
+    char hint[HINT_BYTES];
+    (void)snprintf(row, LINE_BYTES, "  %12" PRIu64 " %9" PRIu64 "  %-10s %6u %9u  %-8s  %s", record->entry.index,
+                   record->entry.term, inspect_kind_name(record->entry.kind), record->tag, record->entry.payload_bytes,
+                   verdict(refusal), inspect_hint(record, refusal, hint, sizeof(hint)));
+}
+
+static void on_batch(void *context, const char *path, const struct dgraft_batch *batch)
+{
+    struct view *view = context;
+    (void)path;
+    if (inspect_wants_batch(view->options, batch)) {
+        batch_row(batch, row_next(&view->batches));
+    }
+}
+
+static void on_record(void *context, const char *path, uint64_t offset, const struct dgraft_record *record,
+                      enum dgraft_refusal refusal)
+{
+    struct view *view = context;
+    (void)path;
+    (void)offset;
+    if (inspect_wants_record(view->options, record)) {
+        record_row(record, refusal, row_next(&view->records));
+    }
+}
+
+static void stream_batch(void *context, const char *path, const struct dgraft_batch *batch)
+{
+    struct view *view = context;
+    char row[LINE_BYTES];
+    (void)path;
+    if (inspect_wants_batch(view->options, batch)) {
+        batch_row(batch, row);
+        (void)fprintf(view->stream, "%s\n", row);
+    }
+}
+
+static void stream_record(void *context, const char *path, uint64_t offset, const struct dgraft_record *record,
+                          enum dgraft_refusal refusal)
+{
+    struct view *view = context;
+    char row[LINE_BYTES];
+    (void)path;
+    (void)offset;
+    if (inspect_wants_record(view->options, record)) {
+        record_row(record, refusal, row);
+        (void)fprintf(view->stream, "%s\n", row);
+    }
+}
+
+static void on_finding(void *context, const char *path, uint64_t offset, enum dgraft_severity severity,
+                       const char *text)
+{
+    struct view *view = context;
+    char where[256];
+    char what[2 * DGRAFT_WHY_BYTES];
+    char line[sizeof(where) + sizeof(what) + 64];
+    if (view->findings_count++ >= FINDINGS_MAX) {
+        return;
+    }
+    int length = snprintf(
+        line, sizeof(line), "  %s  %s at %" PRIu64 ": %s\n", severity == DGRAFT_SEVERITY_DAMAGE ? "DAMAGE" : "note  ",
+        cli_escape_text(path, where, sizeof(where)), offset, cli_escape_text(text, what, sizeof(what)));
+    char *grown = length < 0 ? NULL : realloc(view->findings, view->findings_bytes + (size_t)length + 1);
+    if (grown != NULL) {
+        view->findings = grown;
+        memcpy(grown + view->findings_bytes, line, (size_t)length + 1);
+        view->findings_bytes += (size_t)length;
+    }
+}
+
+static void print_identity(const struct view *view, const char *path, const struct dgraft_inspect_summary *summary)
+{
+    char escaped[1024];
+    (void)fprintf(view->stream, "%s\n", cli_escape_text(path, escaped, sizeof(escaped)));
+    if (!summary->has_identity) {
+        (void)fprintf(view->stream, "  whose it is cannot be read\n");
+        return;
+    }
+    (void)fprintf(view->stream, "  node %u of cluster %s (%016" PRIx64 "), store %016" PRIx64 "%s\n",
+                  summary->identity.node, cli_escape_text(summary->identity.cluster_name, escaped, sizeof(escaped)),
+                  summary->identity.cluster, summary->identity.store, summary->running ? ", running" : ", not running");
+    (void)fprintf(view->stream, "  term %" PRIu64 ", vote ", summary->term);
+    (void)fprintf(view->stream, summary->vote == 0 ? "none" : "for node %u", summary->vote);
+    (void)fprintf(view->stream, "; floor %" PRIu64 " of term %" PRIu64 ", commit at least %" PRIu64 "\n",
+                  summary->floor.index, summary->floor.term, summary->commit);
+}
+
+/* Streams one whole table in a pass of its own. */
+static void print_whole(struct view *view, struct dgraft_fs *fs, const char *path, const struct rows *rows,
+                        struct dgraft_inspect_visitor visitor)
+{
+    struct dgraft_inspect_summary summary;
+    struct dgraft_why why;
+    if (rows->count == 0) {
+        return;
+    }
+    visitor.context = view;
+    (void)fprintf(view->stream, "\n%s (%" PRIu64 ")\n%s\n", rows->title, rows->count, rows->heading);
+    if (dgraft_inspect(fs, path, &visitor, &summary, &why) != DGRAFT_OK) {
+        (void)fprintf(view->stream, "  ... and no further: what was readable a moment ago is not any more\n");
+    }
+}
+
+static void print_tables(struct view *view, struct dgraft_fs *fs, const char *path)
+{
+    rows_print(view->stream, &view->slots, "");
+    rows_print(view->stream, &view->segments, "");
+    if (view->options->rows == INSPECT_ROWS_SOME) {
+        rows_print(view->stream, &view->batches, " (--records shows all)");
+        rows_print(view->stream, &view->records, " (--records shows all, --from and --to a part)");
+    } else if (view->options->rows == INSPECT_ROWS_ALL) {
+        print_whole(view, fs, path, &view->batches, (struct dgraft_inspect_visitor){.batch = stream_batch});
+        print_whole(view, fs, path, &view->records, (struct dgraft_inspect_visitor){.record = stream_record});
+    }
+    if (view->findings_count != 0) {
+        (void)fprintf(view->stream, "\nfindings (%" PRIu64 ")\n%s", view->findings_count,
+                      view->findings == NULL ? "  (out of memory)\n" : view->findings);
+    }
+    if (view->findings_count > FINDINGS_MAX) {
+        (void)fprintf(view->stream, "  ... %" PRIu64 " more (--json shows all)\n", view->findings_count - FINDINGS_MAX);
+    }
+    (void)fputs("\n", view->stream);
+}
+
+bool inspect_show_text(FILE *stream, struct dgraft_fs *fs, const char *path, const struct inspect_options *options)
+{
+    struct inspect_result result = {.why = {.text = ""}};
+    struct view *view = calloc(1, sizeof(*view));
+    char line[2048];
+    char escaped[1024];
+    if (view == NULL) {
+        (void)fputs("raftctl inspect: out of memory\n", stderr);
+        return false;
+    }
+    view->stream = stream;
+    view->options = options;
+    view->slots = (struct rows){.title = "state slots", .heading = SLOTS_HEADING};
+    view->segments = (struct rows){.title = "segments", .heading = SEGMENTS_HEADING};
+    view->batches = (struct rows){.title = "batches", .heading = BATCHES_HEADING};
+    view->records = (struct rows){.title = "records", .heading = RECORDS_HEADING};
+    struct dgraft_inspect_visitor visitor = {.context = view,
+                                             .state_slot = on_slot,
+                                             .segment = on_segment,
+                                             .batch = options->rows == INSPECT_ROWS_NONE ? NULL : on_batch,
+                                             .record = options->rows == INSPECT_ROWS_NONE ? NULL : on_record,
+                                             .finding = on_finding};
+    result.status = dgraft_inspect(fs, path, &visitor, &result.summary, &result.why);
+    if (!options->quiet && result.status == DGRAFT_OK) {
+        print_identity(view, path, &result.summary);
+        print_tables(view, fs, path);
+    }
+    (void)fprintf(stream, "%s: %s\n", cli_escape_text(path, escaped, sizeof(escaped)),
+                  inspect_verdict(&result, line, sizeof(line)));
+    free(view->findings);
+    free(view);
+    return result.status == DGRAFT_OK && result.summary.damages == 0;
+}

@@ -1,0 +1,218 @@
+/* raftd: a replicated key-value server, and the worked example of embedding dgraft.
+ *
+ * All there is to it: a state machine (tools/kv/kv.c), a handler for clients' requests (tools/kv/kv_service.c), and
+ * dgraft_node_open. The main thread then waits for a signal.
+ */
+#include <argp.h>
+#include <cli_escape.h>
+#include <cli_number.h>
+#include <dgraft/node.h>
+#include <kv_service.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define EXIT_MISUSE 2
+
+enum option_key {
+    OPTION_LISTEN = 'l',
+    OPTION_VERBOSE = 'v',
+    OPTION_ELECTION = 256,
+    OPTION_HEARTBEAT,
+    OPTION_DATAGRAM,
+    OPTION_CHECK
+};
+
+struct arguments {
+    const char *directory;
+    const char *listen;
+    uint64_t election_ms;
+    uint64_t heartbeat_ms;
+    uint64_t datagram_bytes;
+    bool check_invariants;
+    bool verbose;
+};
+
+static const struct argp_option options[] = {
+    {"listen", OPTION_LISTEN, "HOST:PORT", 0, "Listen here instead of at the node's own address in the membership", 0},
+    {"election-timeout", OPTION_ELECTION, "MS", 0,
+     "Campaign after one to two times this long without a leader (10 to 60000; 300)", 0},
+    {"heartbeat", OPTION_HEARTBEAT, "MS", 0,
+     "A leader speaks at least this often (less than half of the election timeout; a sixth of it)", 0},
+    {"datagram-bytes", OPTION_DATAGRAM, "N", 0, "Largest datagram to send (512 to 65000; 1400)", 0},
+    {"check-invariants", OPTION_CHECK, NULL, 0, "Check the protocol's rules after every step (slow)", 0},
+    {"verbose", OPTION_VERBOSE, NULL, 0, "Say more on standard error", 0},
+    {0},
+};
+
+static uint64_t number_or_misuse(const char *name, const char *text, uint64_t min, uint64_t max,
+                                 const struct argp_state *state)
+{
+    char escaped[80];
+    uint64_t value = 0;
+    if (!cli_number(text, min, max, &value)) {
+        argp_error(state, "%s wants a number from %llu to %llu, not '%s'", name, (unsigned long long)min,
+                   (unsigned long long)max, cli_escape_text(text, escaped, sizeof(escaped)));
+    }
+    return value;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    switch (key) {
+    case OPTION_LISTEN:
+        arguments->listen = argument;
+        return 0;
+    case OPTION_ELECTION:
+        arguments->election_ms = number_or_misuse("--election-timeout", argument, 10, 60000, state);
+        return 0;
+    case OPTION_HEARTBEAT:
+        arguments->heartbeat_ms = number_or_misuse("--heartbeat", argument, 1, 30000, state);
+        return 0;
+    case OPTION_DATAGRAM:
+        arguments->datagram_bytes = number_or_misuse("--datagram-bytes", argument, 512, 65000, state);
+        return 0;
+    case OPTION_CHECK:
+        arguments->check_invariants = true;
+        return 0;
+    case OPTION_VERBOSE:
+        arguments->verbose = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->directory != NULL) {
+            argp_error(state, "one directory at a time: start one raftd for each node");
+        }
+        arguments->directory = argument;
+        return 0;
+    case ARGP_KEY_END:
+        if (arguments->directory == NULL) {
+            argp_error(state, "which directory? Make one with `raftctl format DIR ...`");
+        }
+        if (arguments->heartbeat_ms * 2 >= (arguments->election_ms == 0 ? 300 : arguments->election_ms) &&
+            arguments->heartbeat_ms != 0) {
+            argp_error(state, "--heartbeat must be less than half of --election-timeout");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void version(FILE *stream, struct argp_state *state)
+{
+    (void)state;
+    (void)fprintf(stream, "raftd %s\n", dgraft_version());
+}
+
+static void log_line(void *context, enum dgraft_log_level level, const char *text)
+{
+    static const char *const names[] = {"?", "error", "warning", "info", "debug"};
+    const bool *verbose = context;
+    char escaped[2 * DGRAFT_WHY_BYTES];
+    if (level == DGRAFT_LOG_DEBUG && !*verbose) {
+        return;
+    }
+    (void)fprintf(stderr, "raftd: %s: %s\n", names[level], cli_escape_text(text, escaped, sizeof(escaped)));
+}
+
+/* The node's clock: monotonic, and it runs on through suspend. */
+static dgraft_time_ns now(void *context)
+{
+    struct timespec time;
+    (void)context;
+    (void)clock_gettime(CLOCK_BOOTTIME, &time);
+    return (dgraft_time_ns)time.tv_sec * 1000000000u + (dgraft_time_ns)time.tv_nsec;
+}
+
+/* Says on standard output, in one line, that clients may come. */
+static bool say_ready(struct dgraft_node *node)
+{
+    struct dgraft_driver_status status;
+    char address[DGRAFT_ADDRESS_TEXT_BYTES];
+    char cluster[4 * sizeof(status.identity.cluster_name)];
+    dgraft_node_status(node, &status);
+    dgraft_node_address(node, address, sizeof(address));
+    return printf("raftd: node %u of cluster %s ready on %s\n", status.identity.node,
+                  cli_escape_text(status.identity.cluster_name, cluster, sizeof(cluster)), address) > 0 &&
+           fflush(stdout) == 0;
+}
+
+/* Opens the node, waits for one of the signals (blocked in every thread), and closes it. */
+static int serve(struct arguments *arguments, struct kv *kv, struct kv_service *service, const sigset_t *signals)
+{
+    struct dgraft_node_options node_options = {
+        .directory = arguments->directory,
+        .listen = arguments->listen,
+        .machine = kv_machine(kv),
+        .requests = kv_service_handler(service),
+        .sink = {.context = &arguments->verbose, .log = log_line},
+        .election_timeout_ns = arguments->election_ms * 1000000u,
+        .heartbeat_interval_ns = arguments->heartbeat_ms * 1000000u,
+        .datagram_bytes_max = arguments->datagram_bytes,
+        .check_invariants = arguments->check_invariants,
+    };
+    struct dgraft_node *node = NULL;
+    struct dgraft_why why = {.text = ""};
+    char escaped[2 * DGRAFT_WHY_BYTES];
+    int signal_number = 0;
+    enum dgraft_status status = dgraft_node_open(&node_options, &node, &why);
+    if (status != DGRAFT_OK) {
+        (void)fprintf(
+            stderr, "raftd: error: %s\n",
+            cli_escape_text(why.text[0] != '\0' ? why.text : dgraft_status_text(status), escaped, sizeof(escaped)));
+        return EXIT_FAILURE;
+    }
+    log_line(
+        &arguments->verbose, DGRAFT_LOG_WARNING,
+        "datagrams are not sealed: whoever reaches this port can speak as a peer or a client; keep it on a network "
+        "that you trust");
+    if (!say_ready(node)) {
+        log_line(&arguments->verbose, DGRAFT_LOG_WARNING,
+                 "standard output is closed: nobody learns that this is ready");
+    }
+    (void)sigwait(signals, &signal_number);
+    dgraft_node_close(node);
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        parse,
+        "DIR",
+        "A replicated key-value server: one node of a cluster, with its data in DIR (made by `raftctl format`)."
+        "\vPrints one line when it is ready; SIGTERM or SIGINT ends it cleanly. Exit code: 0 after a signal, 1 when it "
+        "cannot run (one sentence says why), 2 for misuse.",
+        NULL,
+        NULL,
+        NULL};
+    struct arguments arguments = {0};
+    struct kv *kv = NULL;
+    struct kv_service *service = NULL;
+    sigset_t signals;
+    int code = EXIT_FAILURE;
+    argp_err_exit_status = EXIT_MISUSE;
+    argp_program_version_hook = version;
+    (void)argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    (void)signal(SIGPIPE, SIG_IGN); /* whoever read our standard output may be gone */
+    /* Blocked before any thread exists, so that all inherit it and sigwait alone takes them. */
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    kv = kv_new();
+    if (kv != NULL) {
+        service = kv_service_new(&(struct kv_service_options){.kv = kv, .now = now});
+    }
+    if (service != NULL) {
+        code = serve(&arguments, kv, service, &signals);
+    } else {
+        (void)fputs("raftd: error: out of memory\n", stderr);
+    }
+    kv_service_free(service);
+    kv_free(kv);
+    return code;
+}
