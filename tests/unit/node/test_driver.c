@@ -1,0 +1,336 @@
+/* The driver's promises to whoever proposes and reads, over one node, a real directory and no network. */
+#include "driver_state.h"
+
+#include <dgraft/node.h>
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MS UINT64_C(1000000)
+
+struct alone {
+    char directory[64];
+    struct dgraft_memory_hub *hub;
+    struct dgraft_transport *transport;
+    struct dgraft_driver *driver;
+    dgraft_time_ns now_ns;
+    uint8_t applied[1 << 16]; /* payloads, one behind the other */
+    size_t applied_bytes;
+    uint64_t applied_count;
+    void *last_proposal;
+};
+
+static void apply(void *context, const struct dgraft_applied *entries, size_t count)
+{
+    struct alone *alone = context;
+    for (size_t i = 0; i < count; i++) {
+        if (alone->applied_bytes + entries[i].payload_bytes <= sizeof alone->applied) {
+            memcpy(alone->applied + alone->applied_bytes, entries[i].payload, entries[i].payload_bytes);
+            alone->applied_bytes += entries[i].payload_bytes;
+        }
+        alone->applied_count++;
+        alone->last_proposal = entries[i].proposal;
+    }
+}
+
+static void start(struct alone *alone)
+{
+    struct dgraft_why why = {""};
+    struct dgraft_driver_options options = {.fs = dgraft_fs_posix(),
+                                            .directory = alone->directory,
+                                            .transport = alone->transport,
+                                            .machine = {.context = alone, .apply = apply},
+                                            .check_invariants = true};
+    dgraft_config_defaults(&options.core, 1);
+    cr_assert_eq(dgraft_driver_open(&options, alone->now_ns, &alone->driver, &why), DGRAFT_OK, "%s", why.text);
+}
+
+static void run(struct alone *alone, uint64_t ms)
+{
+    for (uint64_t i = 0; i < ms; i++) {
+        alone->now_ns += MS;
+        dgraft_driver_turn(alone->driver, alone->now_ns, 0);
+        dgraft_driver_perform(alone->driver);
+    }
+}
+
+static void open_alone(struct alone *alone)
+{
+    struct dgraft_why why = {""};
+    memset(alone, 0, sizeof *alone);
+    (void)snprintf(alone->directory, sizeof alone->directory, "driver-test-XXXXXX");
+    cr_assert_not_null(mkdtemp(alone->directory));
+    cr_assert_eq(dgraft_node_format(alone->directory, "test", 1, "1=127.0.0.1:7001", &why), DGRAFT_OK, "%s", why.text);
+    alone->hub = dgraft_memory_hub_open(NULL, NULL);
+    cr_assert_eq(dgraft_memory_open(alone->hub, "127.0.0.1:7001", 1400, 100, &alone->transport), DGRAFT_OK);
+    alone->now_ns = MS;
+    start(alone);
+}
+
+static void close_alone(struct alone *alone)
+{
+    char command[128];
+    dgraft_driver_close(alone->driver);
+    alone->transport->ops->close(alone->transport);
+    dgraft_memory_hub_close(alone->hub);
+    (void)snprintf(command, sizeof command, "rm -r ./%s", alone->directory);
+    cr_assert_eq(system(command), 0);
+}
+
+struct call {
+    struct dgraft_proposal proposal;
+    struct iovec pieces[3];
+    int answered;
+    int released;
+    struct dgraft_proposal_answer answer;
+};
+
+static void on_answered(void *context, const struct dgraft_proposal_answer *answer)
+{
+    struct call *call = context;
+    call->answered++;
+    call->answer = *answer;
+}
+
+static void on_released(void *context)
+{
+    struct call *call = context;
+    call->released++;
+}
+
+static void prepare(struct call *call, char *bytes, size_t size)
+{
+    memset(call, 0, sizeof *call);
+    size_t third = size / 3;
+    call->pieces[0] = (struct iovec){bytes, third};
+    call->pieces[1] = (struct iovec){bytes + third, third};
+    call->pieces[2] = (struct iovec){bytes + 2 * third, size - 2 * third};
+    call->proposal = (struct dgraft_proposal){.pieces = call->pieces,
+                                              .piece_count = 3,
+                                              .tag = 7,
+                                              .context = call,
+                                              .answered = on_answered,
+                                              .released = on_released};
+}
+
+Test(driver, commits_and_applies_a_small_and_a_large_proposal_once)
+{
+    static struct alone alone;
+    static char large[9000];
+    struct call calls[2];
+    char small[] = "a small command";
+    open_alone(&alone);
+    run(&alone, 1000);
+    for (size_t i = 0; i < sizeof large; i++) {
+        large[i] = (char)(i % 251);
+    }
+    prepare(&calls[0], small, sizeof small);
+    prepare(&calls[1], large, sizeof large);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(dgraft_driver_propose(alone.driver, &calls[i].proposal), DGRAFT_OK);
+    }
+    run(&alone, 100);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(calls[i].answered, 1);
+        cr_assert_eq(calls[i].released, 1);
+        cr_assert_eq(calls[i].answer.fate, DGRAFT_PROPOSAL_COMMITTED);
+    }
+    cr_assert_eq(alone.applied_count, 2);
+    cr_assert_eq(alone.last_proposal, &calls[1], "apply is told whose proposal it was");
+    cr_assert_eq(alone.applied_bytes, sizeof small + sizeof large);
+    cr_assert_eq(memcmp(alone.applied, small, sizeof small), 0);
+    cr_assert_eq(memcmp(alone.applied + sizeof small, large, sizeof large), 0);
+    close_alone(&alone);
+}
+
+Test(driver, applies_everything_again_after_a_restart)
+{
+    static struct alone alone;
+    struct call calls[40];
+    char bytes[40][64];
+    open_alone(&alone);
+    run(&alone, 1000);
+    for (int i = 0; i < 40; i++) {
+        (void)snprintf(bytes[i], sizeof bytes[i], "command %d", i);
+        prepare(&calls[i], bytes[i], sizeof bytes[i]);
+        cr_assert_eq(dgraft_driver_propose(alone.driver, &calls[i].proposal), DGRAFT_OK);
+        run(&alone, i % 3 == 0 ? 5 : 0);
+    }
+    run(&alone, 100);
+    static uint8_t before[1 << 16];
+    size_t before_bytes = alone.applied_bytes;
+    memcpy(before, alone.applied, before_bytes);
+    cr_assert_eq(before_bytes, sizeof bytes);
+    dgraft_driver_close(alone.driver);
+    alone.applied_bytes = 0;
+    alone.applied_count = 0;
+    start(&alone);
+    run(&alone, 1000);
+    cr_assert_eq(alone.applied_bytes, before_bytes);
+    cr_assert_eq(memcmp(alone.applied, before, before_bytes), 0);
+    cr_assert_null(alone.last_proposal, "what was proposed before the restart has no context any more");
+    close_alone(&alone);
+}
+
+Test(driver, answers_unknown_for_what_it_appended_and_refused_for_what_it_did_not_when_it_closes)
+{
+    static struct alone alone;
+    struct call calls[2];
+    char bytes[] = "0123456789";
+    open_alone(&alone);
+    run(&alone, 1000);
+    prepare(&calls[0], bytes, sizeof bytes);
+    prepare(&calls[1], bytes, sizeof bytes);
+    cr_assert_eq(dgraft_driver_propose(alone.driver, &calls[0].proposal), DGRAFT_OK);
+    dgraft_driver_turn(alone.driver, ++alone.now_ns, 0);
+    cr_assert_eq(dgraft_driver_propose(alone.driver, &calls[1].proposal), DGRAFT_OK);
+    close_alone(&alone);
+    cr_assert_eq(calls[0].answered, 1);
+    cr_assert_eq(calls[0].released, 1);
+    cr_assert_neq(calls[0].answer.fate, DGRAFT_PROPOSAL_REFUSED, "it is in the log: it may take effect");
+    cr_assert_eq(calls[1].answered, 1);
+    cr_assert_eq(calls[1].released, 1);
+    cr_assert_eq(calls[1].answer.fate, DGRAFT_PROPOSAL_REFUSED, "it never reached the log");
+}
+
+Test(driver, refuses_what_is_too_large_or_too_much_and_retains_nothing)
+{
+    static struct alone alone;
+    struct call call;
+    struct iovec huge = {&call, (size_t)1 << 40};
+    open_alone(&alone);
+    prepare(&call, NULL, 0);
+    call.proposal.pieces = &huge;
+    call.proposal.piece_count = 1;
+    cr_assert_eq(dgraft_driver_propose(alone.driver, &call.proposal), DGRAFT_STATUS_TOO_LARGE);
+    close_alone(&alone);
+    cr_assert_eq(call.answered, 0);
+    cr_assert_eq(call.released, 0);
+}
+
+struct read_call {
+    struct dgraft_read read;
+    int count;
+    enum dgraft_status status;
+    uint64_t applied_then;
+    struct alone *alone;
+};
+
+static void on_ready(void *context, enum dgraft_status status, dgraft_node_id leader)
+{
+    struct read_call *call = context;
+    (void)leader;
+    call->count++;
+    call->status = status;
+    call->applied_then = call->alone->applied_count;
+}
+
+Test(driver, answers_a_read_only_after_what_was_committed_before_it_is_applied)
+{
+    static struct alone alone;
+    struct call call;
+    char bytes[] = "written before the read";
+    struct read_call read = {.alone = &alone};
+    open_alone(&alone);
+    run(&alone, 1000);
+    prepare(&call, bytes, sizeof bytes);
+    cr_assert_eq(dgraft_driver_propose(alone.driver, &call.proposal), DGRAFT_OK);
+    run(&alone, 100);
+    read.read = (struct dgraft_read){.context = &read, .ready = on_ready};
+    cr_assert_eq(dgraft_driver_read(alone.driver, &read.read), DGRAFT_OK);
+    run(&alone, 10);
+    cr_assert_eq(read.count, 1);
+    cr_assert_eq(read.status, DGRAFT_OK);
+    cr_assert_eq(read.applied_then, 1);
+    cr_assert_eq(dgraft_driver_read(alone.driver, &read.read), DGRAFT_OK);
+    close_alone(&alone);
+    cr_assert_eq(read.count, 2, "closing answers what waits");
+    cr_assert_eq(read.status, DGRAFT_STATUS_CLOSED);
+}
+
+Test(driver, refuses_a_directory_of_another_node)
+{
+    static struct alone alone;
+    struct dgraft_why why = {""};
+    struct dgraft_driver *other = NULL;
+    open_alone(&alone);
+    dgraft_driver_close(alone.driver);
+    struct dgraft_driver_options options = {
+        .fs = dgraft_fs_posix(), .directory = alone.directory, .transport = alone.transport};
+    dgraft_config_defaults(&options.core, 2);
+    cr_assert_eq(dgraft_driver_open(&options, MS, &other, &why), DGRAFT_STATUS_FOREIGN);
+    cr_assert_not_null(strstr(why.text, "node 1"), "%s", why.text);
+    cr_assert_not_null(strstr(why.text, "node 2"), "%s", why.text);
+    start(&alone);
+    close_alone(&alone);
+}
+
+static void count_sent(void *context, const struct dgraft_address *from, const struct dgraft_address *to,
+                       const uint8_t *bytes, size_t size)
+{
+    int *sent = context;
+    (void)from;
+    (void)to;
+    (void)bytes;
+    *sent += size > 0;
+}
+
+/* Numbered execution: (1) the core says SEND [2..4] up to (4, t); (2) the log is overwritten by another term; (3) the
+ * host encodes. Sending now would claim that the new entries are of the old term's prefix. */
+Test(driver, drops_a_send_whose_entries_were_overwritten)
+{
+    static struct alone alone;
+    struct call calls[3];
+    char bytes[] = "entry";
+    int sent = 0;
+    open_alone(&alone);
+    run(&alone, 1000);
+    for (int i = 0; i < 3; i++) {
+        prepare(&calls[i], bytes, sizeof bytes);
+        cr_assert_eq(dgraft_driver_propose(alone.driver, &calls[i].proposal), DGRAFT_OK);
+    }
+    run(&alone, 100);
+    struct dgraft_memory_hub *hub = dgraft_memory_hub_open(count_sent, &sent);
+    struct dgraft_transport *spy = NULL;
+    cr_assert_eq(dgraft_memory_open(hub, "spy", 1400, 10, &spy), DGRAFT_OK);
+    cr_assert_eq(spy->ops->peer_add(spy, 2, "peer"), DGRAFT_OK);
+    alone.driver->options.transport = spy;
+    struct dgraft_core_status status;
+    dgraft_core_status(alone.driver->core, &status);
+    dgraft_index last = status.last.index;
+    cr_assert_geq(last, 5, "membership, no-op, three commands");
+    struct dgraft_action_send send = {.receivers = dgraft_node_set_of(2),
+                                      .last = {last, status.term},
+                                      .max_bytes = 1 << 20,
+                                      .message = {.type = DGRAFT_MESSAGE_APPEND, .from = 1, .term = status.term}};
+    send.message.u.append.prev = (struct dgraft_position){last - 2, status.term};
+
+    dgraft_driver_send(alone.driver, &send);
+    spy->ops->flush(spy);
+    cr_assert_eq(sent, 1, "as long as the terms are what the core said, it is sent");
+    cr_assert_eq(alone.driver->answers_count, 1);
+    cr_assert_eq(alone.driver->answers[alone.driver->answers_first].u.sent.last, last);
+
+    for (int i = 0; i < 3; i++) {
+        struct dgraft_action_send wrong = send;
+        wrong.last.term += i == 0;
+        wrong.message.u.append.prev.term -= i == 1;
+        if (i == 2) { /* one entry in the middle is of a newer term than the last may be */
+            wrong.last.term -= 1;
+            wrong.message.u.append.prev = (struct dgraft_position){1, 1};
+        }
+        alone.driver->answers_count = 0;
+        dgraft_driver_send(alone.driver, &wrong);
+        spy->ops->flush(spy);
+        cr_assert_eq(sent, 1, "case %d was sent", i);
+        cr_assert_eq(alone.driver->answers_count, 1, "every SEND of entries is answered");
+        cr_assert_eq(alone.driver->answers[alone.driver->answers_first].u.sent.last, wrong.message.u.append.prev.index);
+    }
+    alone.driver->answers_count = 0;
+    alone.driver->options.transport = alone.transport;
+    spy->ops->close(spy);
+    dgraft_memory_hub_close(hub);
+    close_alone(&alone);
+}
