@@ -12,7 +12,7 @@ DGRAFT_TEST_PACKAGES=("${DGRAFT_BUILD_PACKAGES[@]}" libcriterion-dev g++ clang l
 # MODE is "install", or "tell": then only says what is missing. Prints nothing but a line when nothing is missing.
 # Returns 0 when all are there at the end.
 ensure_packages() {
-    local mode=$1 package
+    local mode=$1 package output
     local -a missing=() as_root=()
     shift
     if ! command -v dpkg-query >/dev/null; then
@@ -37,5 +37,13 @@ ensure_packages() {
         return 1
     fi
     as_root+=(env DEBIAN_FRONTEND=noninteractive)
-    "${as_root[@]}" apt-get update -qq && "${as_root[@]}" apt-get install -qq -y --no-install-recommends "${missing[@]}"
+    output=$(mktemp) || return 1
+    if ! { "${as_root[@]}" apt-get update && "${as_root[@]}" apt-get install -y --no-install-recommends "${missing[@]}"; } \
+        >"$output" 2>&1 </dev/null; then
+        tail -n 20 "$output"
+        echo "packages   apt-get failed; all of what it said is in $output"
+        return 1
+    fi
+    rm -f "$output"
+    printf 'packages   installed %d\n' ${#missing[@]}
 }
