@@ -85,16 +85,23 @@ static inline bool dgraft_node_set_has(dgraft_node_set set, dgraft_node_id id)
 /* Returns how many nodes the set holds. */
 static inline uint32_t dgraft_node_set_count(dgraft_node_set set)
 {
+#if defined(__GNUC__)
+    return (uint32_t)__builtin_popcountll(set);
+#else
     uint32_t count = 0;
     for (; set != 0; set &= set - 1) {
         count++;
     }
     return count;
+#endif
 }
 
 /* Returns the smallest id of a set, 0 when it is empty; with `set &= set - 1` this walks a set in order. */
 static inline dgraft_node_id dgraft_node_set_first(dgraft_node_set set)
 {
+#if defined(__GNUC__)
+    return set == 0 ? 0 : (dgraft_node_id)__builtin_ctzll(set) + 1;
+#else
     dgraft_node_id id = 0;
     if (set == 0) {
         return 0;
@@ -103,6 +110,7 @@ static inline dgraft_node_id dgraft_node_set_first(dgraft_node_set set)
         id++;
     }
     return id + 1;
+#endif
 }
 
 /* Returns whether some of `subset` is a majority of `all`. An empty `all` has no majority to ask: true. [§3.4] */

@@ -1,0 +1,167 @@
+/* The rules that hold between any two steps (rule C11), each in a sentence. The host asks; dgraft_step never does. */
+#include "parts.h"
+
+static const char *check_state(const struct dgraft_core *core)
+{
+    if (core->durable_term > core->written_term) {
+        return "the durable term is at most the one written";
+    }
+    if (!core->poisoned && (core->written_term != core->term || core->written_vote != core->vote)) {
+        return "between steps the newest WRITE says the current term and vote";
+    }
+    if (core->vote != 0 && !dgraft_node_id_valid(core->vote)) {
+        return "a vote is for a node id, or for nobody";
+    }
+    if (core->durable_seq > core->write_seq) {
+        return "only what was written is durable";
+    }
+    return NULL;
+}
+
+static const char *check_order(const struct dgraft_core *core)
+{
+    if (core->applied < core->snapshot.index) {
+        return "what the snapshot holds is applied";
+    }
+    if (core->applied > core->apply_sent) {
+        return "only what was handed over is applied";
+    }
+    if (core->apply_sent > core->commit) {
+        return "only what is committed is applied";
+    }
+    if (core->apply_sent > core->durable) {
+        return "only what is durable here is applied";
+    }
+    if (core->commit > core->last.index) {
+        return "commit is at most the last index";
+    }
+    if (core->durable > core->last.index || core->verified > core->last.index) {
+        return "what is durable or verified is in the log";
+    }
+    if (core->last.term > core->term) {
+        return "no entry is of a later term than the current one";
+    }
+    return NULL;
+}
+
+static const char *check_runs(const struct dgraft_core *core)
+{
+    struct dgraft_term_run before = {.first = core->snapshot.index, .term = 0};
+    for (uint32_t i = 0; i < core->runs_count; i++) {
+        const struct dgraft_term_run run = *dgraft_core_run(core, i);
+        if (run.first <= before.first || run.term <= before.term) {
+            return "runs of terms ascend in index and term";
+        }
+        before = run;
+    }
+    if (core->runs_count == 0) {
+        return dgraft_position_equal(core->last, core->snapshot) ? NULL : "a log without runs is empty";
+    }
+    if (before.first > core->last.index || before.term != core->last.term) {
+        return "the newest run ends the log";
+    }
+    if (dgraft_core_run(core, 0)->first > core->commit + 1) {
+        return "the term of every uncommitted entry is known";
+    }
+    return NULL;
+}
+
+static const char *check_writes(const struct dgraft_core *core)
+{
+    uint64_t seq = core->durable_seq;
+    dgraft_term term = core->durable_term;
+    for (uint32_t i = 0; i < core->writes_count; i++) {
+        const struct pending_write *write = &core->writes[(core->writes_head + i) % DGRAFT_CORE_WRITES];
+        if (write->seq <= seq || write->term < term || write->last > core->last.index) {
+            return "writes under way ascend in number and term, and end within the log";
+        }
+        seq = write->seq;
+        term = write->term;
+    }
+    return core->writes_count == 0 && core->durable_seq != core->write_seq
+               ? "every write that is not durable is under way"
+               : NULL;
+}
+
+static const char *check_role(const struct dgraft_core *core)
+{
+    const bool leads = core->role == DGRAFT_ROLE_LEADER;
+    if (leads != (core->leader == core->config.self)) {
+        return "a node follows itself exactly when it leads";
+    }
+    if (core->role != DGRAFT_ROLE_FOLLOWER && !dgraft_core_promotable(core)) {
+        return "only a sound voter campaigns or leads";
+    }
+    if ((leads || core->role == DGRAFT_ROLE_CANDIDATE) && core->vote != core->config.self) {
+        return "a candidate or leader has its own vote";
+    }
+    if (!leads && core->reads_count != 0) {
+        return "reads wait at a leader only";
+    }
+    if (core->role == DGRAFT_ROLE_CANDIDATE && core->leader != 0) {
+        return "a candidate follows nobody";
+    }
+    return NULL;
+}
+
+static const char *check_peer(const struct dgraft_core *core, const struct peer *peer)
+{
+    const struct sent_append *ring = dgraft_core_ring_const(core, peer);
+    uint64_t bytes = 0;
+    if (peer->match >= peer->next) {
+        return "match is below next";
+    }
+    if (peer->match > core->last.index || peer->next > core->last.index + 1) {
+        return "no peer matches, or is sent, what the leader does not have";
+    }
+    if (peer->inflight_count > core->config.inflight_max) {
+        return "a window holds at most inflight_max appends";
+    }
+    for (uint32_t i = 0; i < peer->inflight_count; i++) {
+        bytes += ring[(peer->inflight_head + i) % core->config.inflight_max].bytes;
+    }
+    if (bytes != peer->inflight_bytes) {
+        return "a window's bytes are those of its appends";
+    }
+    return peer->acked_round > core->round ? "no round is answered before it began" : NULL;
+}
+
+static const char *check_leader(const struct dgraft_core *core)
+{
+    if (!dgraft_core_state_durable(core)) {
+        return "a leader's term and vote are durable";
+    }
+    if (core->last.term != core->term || core->last.index < core->term_start ||
+        dgraft_core_term_at(core, core->term_start) != core->term) {
+        return "a leader's log ends with its own term";
+    }
+    if (core->commit >= core->term_start && dgraft_core_quorum(core, QUORUM_OF_MATCH) < core->commit) {
+        return "what a leader committed, a majority holds durably";
+    }
+    if (core->commit == core->last.index && core->bytes_proposed != core->bytes_committed) {
+        return "when all is committed, no bytes are uncommitted";
+    }
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        const char *broken = check_peer(core, &core->peers[i]);
+        if (broken != NULL) {
+            return broken;
+        }
+    }
+    return NULL;
+}
+
+const char *dgraft_core_check(const struct dgraft_core *core)
+{
+    if (!core->started) {
+        return NULL;
+    }
+    const char *broken = check_state(core);
+    broken = broken != NULL ? broken : check_order(core);
+    broken = broken != NULL ? broken : check_runs(core);
+    broken = broken != NULL ? broken : check_writes(core);
+    broken = broken != NULL ? broken : check_role(core);
+    if (broken == NULL && core->role == DGRAFT_ROLE_LEADER) {
+        broken = check_leader(core);
+    }
+    return broken;
+}

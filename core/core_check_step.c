@@ -1,0 +1,173 @@
+/* The rules for what one step may change, and for what it may say (rule C11). */
+#include "parts.h"
+
+static bool same_leadership(const struct dgraft_core *before, const struct dgraft_core *after)
+{
+    return before->term == after->term && before->role == DGRAFT_ROLE_LEADER && after->role == DGRAFT_ROLE_LEADER;
+}
+
+static const char *check_terms(const struct dgraft_core *before, const struct dgraft_core *after)
+{
+    if (after->term < before->term || after->durable_term < before->durable_term) {
+        return "the term never falls";
+    }
+    if (after->term == before->term && before->vote != 0 && after->vote != before->vote) {
+        return "a vote is given once in a term";
+    }
+    if (after->now_ns < before->now_ns) {
+        return "time does not run back";
+    }
+    return before->poisoned && !after->poisoned ? "a poisoned node stays so" : NULL;
+}
+
+/* The diagram is drawn in role.c; a sole voter passes through PRE_CANDIDATE within one step. */
+static const char *check_roles(const struct dgraft_core *before, const struct dgraft_core *after)
+{
+    bool fine = true;
+    switch (after->role) {
+    case DGRAFT_ROLE_FOLLOWER:
+        break;
+    case DGRAFT_ROLE_PRE_CANDIDATE:
+        fine = before->role != DGRAFT_ROLE_LEADER;
+        break;
+    case DGRAFT_ROLE_CANDIDATE:
+        fine =
+            before->role != DGRAFT_ROLE_LEADER && (before->role != DGRAFT_ROLE_FOLLOWER ||
+                                                   dgraft_core_decides(after, dgraft_node_set_of(after->config.self)));
+        break;
+    case DGRAFT_ROLE_LEADER:
+        fine = (before->role == DGRAFT_ROLE_CANDIDATE || before->role == DGRAFT_ROLE_LEADER) &&
+               before->term == after->term;
+        break;
+    }
+    return fine ? NULL : "roles change only along the diagram";
+}
+
+static const char *check_log(const struct dgraft_core *before, const struct dgraft_core *after)
+{
+    if (after->commit < before->commit || after->applied < before->applied || after->apply_sent < before->apply_sent) {
+        return "commit and applied never fall";
+    }
+    if (after->last.index < before->commit) {
+        return "nothing committed is truncated";
+    }
+    if (same_leadership(before, after)) {
+        if (after->last.index < before->last.index) {
+            return "a leader never shortens its own log";
+        }
+        if (after->commit > before->commit && dgraft_core_term_at(after, after->commit) != after->term) {
+            return "a leader commits by an entry of its own term";
+        }
+        if (after->round < before->round) {
+            return "rounds never fall";
+        }
+        for (uint32_t i = 0; i < after->peer_count; i++) {
+            if (after->peers[i].match < before->peers[i].match) {
+                return "match never falls within a leadership";
+            }
+        }
+    }
+    return NULL;
+}
+
+static const char *check_commit_event(const struct dgraft_core *before, const struct dgraft_core *after,
+                                      const struct dgraft_event *event)
+{
+    if (after->commit == before->commit || event->kind == DGRAFT_EVENT_START || after->role == DGRAFT_ROLE_LEADER) {
+        return NULL;
+    }
+    if (event->kind != DGRAFT_EVENT_RECEIVE || event->u.receive.type != DGRAFT_MESSAGE_APPEND) {
+        return "a follower learns of a commit from an append only";
+    }
+    const struct dgraft_append *append = &event->u.receive.u.append;
+    if (after->commit > append->commit || after->commit > append->prev.index + append->count) {
+        return "a follower commits no further than leader and append say";
+    }
+    return NULL;
+}
+
+static const char *check_send(const struct dgraft_core *after, const struct dgraft_action_send *send)
+{
+    if (send->message.term != after->durable_term || send->message.term != after->term) {
+        return "a message's term is current and durable";
+    }
+    if (send->receivers == 0 || dgraft_node_set_has(send->receivers, after->config.self) || after->poisoned) {
+        return "a message has receivers, all of them others, and a sound sender";
+    }
+    switch (send->message.type) {
+    case DGRAFT_MESSAGE_VOTE_GRANT:
+        return after->durable_vote != 0 && send->receivers == dgraft_node_set_of(after->durable_vote)
+                   ? NULL
+                   : "a grant goes to whom the durable vote names";
+    case DGRAFT_MESSAGE_VOTE_REQUEST:
+        return after->durable_vote == after->config.self ? NULL : "a candidate's own vote is durable first";
+    case DGRAFT_MESSAGE_APPEND:
+        if (after->role != DGRAFT_ROLE_LEADER || send->message.u.append.commit > after->commit) {
+            return "appends come from a leader and state its commit";
+        }
+        if ((send->message.u.append.prev.index == 0) != (send->message.u.append.prev.term == 0)) {
+            return "an unknown term is never sent";
+        }
+        return NULL;
+    case DGRAFT_MESSAGE_APPEND_ACK:
+        return send->message.u.append_ack.match <= after->durable && send->message.u.append_ack.match <= after->verified
+                   ? NULL
+                   : "an acknowledgement states what is verified and durable";
+    case DGRAFT_MESSAGE_PRE_VOTE_REQUEST:
+    case DGRAFT_MESSAGE_PRE_VOTE_GRANT:
+    case DGRAFT_MESSAGE_PRE_VOTE_REFUSE:
+    case DGRAFT_MESSAGE_VOTE_REFUSE:
+    case DGRAFT_MESSAGE_APPEND_REFUSE:
+        return NULL;
+    }
+    return "a message has a type";
+}
+
+static const char *check_action(const struct dgraft_core *before, const struct dgraft_core *after,
+                                const struct dgraft_action *action)
+{
+    switch (action->kind) {
+    case DGRAFT_ACTION_SEND:
+        return check_send(after, &action->u.send);
+    case DGRAFT_ACTION_WRITE:
+        if (action->u.write.seq != before->write_seq + 1 || after->write_seq != before->write_seq + 1) {
+            return "a step writes once, under the next number";
+        }
+        if (action->u.write.keep < before->commit || action->u.write.keep > before->last.index) {
+            return "a write supersedes nothing committed and leaves no gap";
+        }
+        return NULL;
+    case DGRAFT_ACTION_APPLY:
+        return action->u.apply.first == before->apply_sent + 1 && action->u.apply.last == after->apply_sent &&
+                       action->u.apply.first <= action->u.apply.last
+                   ? NULL
+                   : "entries are applied one after the other, each once";
+    case DGRAFT_ACTION_READ_READY:
+        return after->role == DGRAFT_ROLE_LEADER && after->commit >= after->term_start
+                   ? NULL
+                   : "a read is answered by a leader that has committed in its term";
+    case DGRAFT_ACTION_ACCEPTED:
+        return same_leadership(before, after) ? NULL : "proposals are accepted by a leader";
+    case DGRAFT_ACTION_OUTCOME:
+    case DGRAFT_ACTION_LOOKUP:
+    case DGRAFT_ACTION_NOTICE:
+        return NULL;
+    }
+    return "an action has a kind";
+}
+
+const char *dgraft_core_check_step(const struct dgraft_core *before, const struct dgraft_core *after,
+                                   const struct dgraft_event *event, const struct dgraft_actions *actions)
+{
+    const char *broken = NULL;
+    if (before->started) {
+        broken = check_terms(before, after);
+        broken = broken != NULL ? broken : check_roles(before, after);
+        broken = broken != NULL ? broken : check_log(before, after);
+        broken = broken != NULL ? broken : check_commit_event(before, after, event);
+    }
+    for (uint32_t i = 0; broken == NULL && before->started && i < actions->count; i++) {
+        broken = check_action(before, after, &actions->items[i]);
+    }
+    return broken;
+}

@@ -1,0 +1,123 @@
+/* The end of a step: what was noted becomes actions, in one order. Entries are in a WRITE before a SEND names them. */
+#include "parts.h"
+
+static void write_emit(struct step *step)
+{
+    struct dgraft_core *core = step->core;
+    const bool state = core->term != core->written_term || core->vote != core->written_vote;
+    if ((!state && !step->write_entries) || core->poisoned) {
+        return; /* what a poisoned node does not save, it does not say either */
+    }
+    struct dgraft_action_write *write = &dgraft_core_emit(step, DGRAFT_ACTION_WRITE)->u.write;
+    write->seq = ++core->write_seq;
+    write->state = state;
+    write->term = core->term;
+    write->vote = core->vote;
+    write->keep = step->write_entries ? step->keep : core->last.index;
+    write->first = write->keep + 1;
+    write->count = step->count;
+    write->skip = step->skip;
+    write->entry_term = step->entry_term;
+    write->noop = step->noop;
+    core->written_term = core->term;
+    core->written_vote = core->vote;
+    dgraft_core_writes_push(core);
+}
+
+static void unknown_emit(struct step *step)
+{
+    if (step->unknown_first == 0) {
+        return;
+    }
+    struct dgraft_action_outcome *outcome = &dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome;
+    outcome->outcome = DGRAFT_OUTCOME_UNKNOWN;
+    outcome->leader = step->core->leader;
+    outcome->first = step->unknown_first;
+    outcome->last = step->unknown_last;
+}
+
+/* Sends what waited for the disk: a grant once the vote is durable, and of acknowledgements only the newest, because it
+ * says all that the ones before it would have. */
+static void replies_emit(struct step *step)
+{
+    struct dgraft_core *core = step->core;
+    if (core->poisoned || !dgraft_core_state_durable(core)) {
+        return;
+    }
+    if (core->grant_due) {
+        core->grant_due = false;
+        struct dgraft_action_send *send =
+            dgraft_core_emit_send(step, dgraft_node_set_of(core->vote), DGRAFT_MESSAGE_VOTE_GRANT);
+        send->message.u.vote_reply.term = core->term;
+    }
+    if (core->role != DGRAFT_ROLE_FOLLOWER || core->leader == 0) {
+        return;
+    }
+    if (core->refuse_due) {
+        core->refuse_due = false;
+        struct dgraft_action_send *send =
+            dgraft_core_emit_send(step, dgraft_node_set_of(core->leader), DGRAFT_MESSAGE_APPEND_REFUSE);
+        send->message.u.append_refuse = core->refusal;
+        send->message.u.append_refuse.round = core->leader_round;
+    }
+    const dgraft_index match = dgraft_core_min(core->durable, core->verified);
+    if (core->ack_due || match > core->acked) {
+        core->ack_due = false;
+        core->acked = dgraft_core_max(core->acked, match);
+        struct dgraft_action_send *send =
+            dgraft_core_emit_send(step, dgraft_node_set_of(core->leader), DGRAFT_MESSAGE_APPEND_ACK);
+        send->message.u.append_ack = (struct dgraft_append_ack){.match = match, .round = core->leader_round};
+    }
+}
+
+/* Applied means locally durable (rule C6). */
+static void apply_emit(struct step *step)
+{
+    struct dgraft_core *core = step->core;
+    const dgraft_index last = dgraft_core_min(core->commit, core->durable);
+    if (last <= core->apply_sent) {
+        return;
+    }
+    struct dgraft_action_apply *apply = &dgraft_core_emit(step, DGRAFT_ACTION_APPLY)->u.apply;
+    apply->first = core->apply_sent + 1;
+    apply->last = last;
+    core->apply_sent = last;
+}
+
+static void notice(struct step *step, enum dgraft_notice_kind kind, uint64_t before, uint64_t after)
+{
+    if (before != after) {
+        dgraft_core_emit(step, DGRAFT_ACTION_NOTICE)->u.notice =
+            (struct dgraft_action_notice){.kind = kind, .before = before, .after = after};
+    }
+}
+
+void dgraft_core_finish(struct step *step)
+{
+    struct dgraft_core *core = step->core;
+    if (core->role != DGRAFT_ROLE_FOLLOWER && core->role != DGRAFT_ROLE_LEADER) {
+        dgraft_core_campaign_progress(step);
+    }
+    if (core->role == DGRAFT_ROLE_LEADER && step->consider_commit) {
+        dgraft_core_commit_advance(step);
+    }
+    write_emit(step);
+    unknown_emit(step);
+    if (step->drop_reads) {
+        dgraft_core_reads_drop(step);
+    }
+    replies_emit(step);
+    if (core->role == DGRAFT_ROLE_LEADER) {
+        if (core->reads_count > 0 && step->consider_reads) {
+            dgraft_core_reads_progress(step);
+        }
+        dgraft_core_replicate(step);
+    }
+    apply_emit(step);
+    notice(step, DGRAFT_NOTICE_TERM, step->term_before, core->term);
+    notice(step, DGRAFT_NOTICE_ROLE, step->role_before, core->role);
+    notice(step, DGRAFT_NOTICE_LEADER, step->leader_before, core->leader);
+    notice(step, DGRAFT_NOTICE_COMMIT, step->commit_before, core->commit);
+    notice(step, DGRAFT_NOTICE_MEMBERSHIP, step->membership_before, core->membership.index);
+    step->out->wake_at_ns = dgraft_core_wake_at(core);
+}

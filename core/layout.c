@@ -1,0 +1,88 @@
+/* How a core and its actions lie in the caller's memory (rule C2). */
+#include "parts.h"
+
+#include <string.h>
+
+static size_t aligned(size_t bytes)
+{
+    return (bytes + 15) & ~(size_t)15;
+}
+
+static size_t runs_bytes(const struct dgraft_config *config)
+{
+    return aligned(config->runs_max * sizeof(struct dgraft_term_run));
+}
+
+/* One ring for each other member; a node that is no member itself has as many others as there are members. */
+static size_t inflight_bytes(const struct dgraft_config *config)
+{
+    return aligned((size_t)config->members_max * config->inflight_max * sizeof(struct sent_append));
+}
+
+static size_t reads_bytes(const struct dgraft_config *config)
+{
+    return aligned(config->reads_max * sizeof(struct waiting_read));
+}
+
+size_t dgraft_core_size(const struct dgraft_config *config)
+{
+    return aligned(sizeof(struct dgraft_core)) + runs_bytes(config) + inflight_bytes(config) + reads_bytes(config);
+}
+
+/* The most that one step emits: to each peer an empty append, a SEND of entries and a LOOKUP (5 leaves room for a
+ * stale reply to each besides); grant, refusal, acknowledgement, requests, WRITE, APPLY, ACCEPTED; two refusals of one
+ * proposal and one UNKNOWN; every read answered and one refused; five notices. */
+static uint32_t actions_max(const struct dgraft_config *config)
+{
+    return 5 * config->members_max + 7 + 3 + config->reads_max + 1 + 5;
+}
+
+size_t dgraft_actions_size(const struct dgraft_config *config)
+{
+    return sizeof(struct dgraft_actions) + actions_max(config) * sizeof(struct dgraft_action);
+}
+
+struct dgraft_core *dgraft_core_init(void *memory, const struct dgraft_config *config)
+{
+    if (dgraft_config_check(config, NULL) != DGRAFT_OK) {
+        return NULL;
+    }
+    struct dgraft_core *core = memory;
+    memset(memory, 0, dgraft_core_size(config));
+    core->config = *config;
+    core->runs_offset = aligned(sizeof *core);
+    core->inflight_offset = core->runs_offset + runs_bytes(config);
+    core->reads_offset = core->inflight_offset + inflight_bytes(config);
+    core->random = config->seed;
+    core->role = DGRAFT_ROLE_FOLLOWER;
+    core->election_deadline_ns = DGRAFT_CORE_NEVER;
+    core->resend_at_ns = DGRAFT_CORE_NEVER;
+    core->heartbeat_due_ns = DGRAFT_CORE_NEVER;
+    core->quorum_check_ns = DGRAFT_CORE_NEVER;
+    return core;
+}
+
+struct dgraft_actions *dgraft_actions_init(void *memory, const struct dgraft_config *config)
+{
+    struct dgraft_actions *actions = memory;
+    actions->wake_at_ns = DGRAFT_CORE_NEVER;
+    actions->count = 0;
+    actions->capacity = actions_max(config);
+    return actions;
+}
+
+/* Gives every other member its slot, ascending by id. */
+void dgraft_core_peers_build(struct dgraft_core *core)
+{
+    dgraft_node_set others =
+        (dgraft_core_voters(core) | core->membership.learners) & ~dgraft_node_set_of(core->config.self);
+    memset(core->slot_of, 0, sizeof core->slot_of);
+    core->peer_count = 0;
+    for (; others != 0; others &= others - 1) {
+        const dgraft_node_id id = dgraft_node_set_first(others);
+        DGRAFT_CORE_ASSERT(core->peer_count < core->config.members_max);
+        struct peer *peer = &core->peers[core->peer_count++];
+        *peer = (struct peer){.id = id, .next = 1};
+        core->slot_of[id] = (uint8_t)core->peer_count;
+    }
+}

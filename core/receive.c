@@ -1,0 +1,38 @@
+/* RECEIVE: only members are heard, and only by the file for their message. */
+#include "parts.h"
+
+void dgraft_core_receive(struct step *step)
+{
+    struct dgraft_core *core = step->core;
+    const struct dgraft_message *message = &step->event->u.receive;
+    struct peer *peer = dgraft_core_peer(core, message->from);
+    if (core->poisoned || peer == NULL || message->term == 0 || message->term > DGRAFT_CORE_TERM_MAX) {
+        core->ignored++;
+        return;
+    }
+    peer->heard_at_ns = core->now_ns;
+    switch (message->type) {
+    case DGRAFT_MESSAGE_APPEND:
+        dgraft_core_recv_append(step, message);
+        return;
+    case DGRAFT_MESSAGE_APPEND_ACK:
+        dgraft_core_recv_ack(step, peer, message);
+        return;
+    case DGRAFT_MESSAGE_APPEND_REFUSE:
+        dgraft_core_recv_refuse(step, peer, message);
+        return;
+    case DGRAFT_MESSAGE_VOTE_REQUEST:
+        dgraft_core_recv_vote_request(step, message);
+        return;
+    case DGRAFT_MESSAGE_PRE_VOTE_REQUEST:
+        dgraft_core_recv_pre_vote_request(step, message);
+        return;
+    case DGRAFT_MESSAGE_PRE_VOTE_GRANT:
+    case DGRAFT_MESSAGE_PRE_VOTE_REFUSE:
+    case DGRAFT_MESSAGE_VOTE_GRANT:
+    case DGRAFT_MESSAGE_VOTE_REFUSE:
+        dgraft_core_recv_vote_reply(step, message);
+        return;
+    }
+    core->ignored++;
+}

@@ -1,0 +1,203 @@
+/* APPEND, at a follower [§3.5]. A log is shortened only at a proven conflict of terms, and never at or below the commit
+ * index: entries there are the same in every leader's log (Leader Completeness [§3.6.3]), so an append that says
+ * otherwise means that something is badly wrong, and this node halts.
+ */
+#include "parts.h"
+
+/* Checks an append for what no leader sends; *membership becomes the newest membership entry in it, 0 when none. */
+static bool append_valid(const struct dgraft_message *message, dgraft_index *membership)
+{
+    const struct dgraft_append *append = &message->u.append;
+    dgraft_term term = append->prev.term;
+    *membership = 0;
+    if ((append->prev.index == 0) != (append->prev.term == 0) || append->prev.term > message->term ||
+        append->prev.index > UINT64_MAX - 1 - append->count || (append->count > 0 && append->entries == NULL)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < append->count; i++) {
+        const struct dgraft_entry *entry = &append->entries[i];
+        if (entry->index != append->prev.index + 1 + i || entry->term < term || entry->term == 0) {
+            return false;
+        }
+        term = entry->term;
+        if (entry->kind == DGRAFT_ENTRY_MEMBERSHIP) {
+            *membership = entry->index;
+        }
+    }
+    return term <= message->term;
+}
+
+static bool term_differs(const struct dgraft_core *core, dgraft_index index, dgraft_term term)
+{
+    const dgraft_term known = dgraft_core_term_at(core, index);
+    return known != 0 && known != term;
+}
+
+/* Returns how many entries of an append lie at or below the commit index. */
+static uint32_t committed_count(const struct dgraft_core *core, const struct dgraft_append *append)
+{
+    if (core->commit <= append->prev.index) {
+        return 0;
+    }
+    return (uint32_t)dgraft_core_min(append->count, core->commit - append->prev.index);
+}
+
+static bool contradicts_committed(const struct dgraft_core *core, const struct dgraft_append *append)
+{
+    if (append->prev.index > core->commit) {
+        return false;
+    }
+    if (append->prev.index != 0 && term_differs(core, append->prev.index, append->prev.term)) {
+        return true;
+    }
+    const uint32_t committed = committed_count(core, append);
+    for (uint32_t i = 0; i < committed; i++) {
+        if (term_differs(core, append->entries[i].index, append->entries[i].term)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void refuse(struct dgraft_core *core, const struct dgraft_append *append, struct dgraft_position hint,
+                   enum dgraft_refuse_reason reason)
+{
+    core->refuse_due = true;
+    core->refusal = (struct dgraft_append_refuse){.prev = append->prev.index, .hint = hint, .reason = reason};
+}
+
+/* The newest position that could match: what is committed does for certain. */
+static struct dgraft_position hint_for(const struct dgraft_core *core, struct dgraft_position prev)
+{
+    struct dgraft_position hint;
+    hint.index = dgraft_core_runs_floor(core, dgraft_core_min(prev.index, core->last.index), prev.term);
+    hint.index = dgraft_core_max(hint.index, core->commit);
+    hint.term = dgraft_core_term_at(core, hint.index);
+    if (hint.index != 0 && hint.term == 0) {
+        hint.term = prev.term; /* older than the runs: its term is at most this, and the leader has the very entry */
+    }
+    return hint;
+}
+
+static void truncate_to(struct dgraft_core *core, dgraft_index keep)
+{
+    dgraft_core_writes_clip(core, keep);
+    dgraft_core_runs_truncate(core, keep);
+    core->verified = dgraft_core_min(core->verified, keep);
+    if (core->membership.index > keep) {
+        core->membership = core->before; /* the configuration in force follows the log [§4.1] */
+        core->before = (struct dgraft_membership){.index = 0};
+        dgraft_core_peers_build(core);
+    }
+}
+
+/* Takes up the entries that are new; *taken becomes the last index that is equal to the leader's now. `limit` is what
+ * is committed once they are in. Returns false, with nothing changed, when the append is to be ignored. */
+static bool entries_take(struct step *step, const struct dgraft_append *append, dgraft_index membership,
+                         dgraft_index limit, dgraft_index *taken)
+{
+    struct dgraft_core *core = step->core;
+    uint32_t i = committed_count(core, append);
+    while (i < append->count && append->prev.index + 1 + i <= core->last.index &&
+           dgraft_core_term_at(core, append->entries[i].index) == append->entries[i].term) {
+        i++; /* here already: a repeated or late append shortens nothing */
+    }
+    const dgraft_index keep = append->prev.index + i;
+    *taken = keep;
+    if (i == append->count) {
+        return true;
+    }
+    if (membership > keep || (core->membership.index > keep && core->before.voters == 0)) {
+        return false; /* changes of membership do not exist yet */
+    }
+    if (!dgraft_core_runs_fit(core, keep, append->entries[i].term, limit)) {
+        return true;
+    }
+    if (keep < core->last.index) {
+        truncate_to(core, keep);
+    }
+    step->write_entries = true;
+    step->keep = keep;
+    step->skip = i;
+    for (; i < append->count; i++) {
+        const dgraft_term term = append->entries[i].term;
+        if (term == core->last.term && core->runs_count > 0) {
+            core->last.index++;
+        } else if (dgraft_core_runs_fit(core, core->last.index, term, limit)) {
+            dgraft_core_runs_append(core, core->last.index + 1, term);
+        } else {
+            break;
+        }
+    }
+    step->count = i - step->skip;
+    *taken = core->last.index;
+    return true;
+}
+
+static void append_take(struct step *step, const struct dgraft_append *append, dgraft_index membership)
+{
+    struct dgraft_core *core = step->core;
+    const dgraft_index prev = append->prev.index;
+    const dgraft_index end = prev + append->count;
+    if (contradicts_committed(core, append)) {
+        dgraft_core_poison(step);
+        return;
+    }
+    if (prev > core->commit && (prev > core->last.index || dgraft_core_term_at(core, prev) != append->prev.term)) {
+        refuse(core, append, hint_for(core, append->prev), DGRAFT_REFUSE_MISMATCH);
+        return;
+    }
+    const dgraft_index limit = dgraft_core_max(core->commit, dgraft_core_min(append->commit, end));
+    dgraft_index taken = prev;
+    if (append->count > 0 && !entries_take(step, append, membership, limit, &taken)) {
+        core->ignored++;
+        return;
+    }
+    core->verified = dgraft_core_max(core->verified, taken);
+    core->commit = dgraft_core_max(core->commit, dgraft_core_min(append->commit, taken));
+    core->refuse_due = false;
+    if (taken < end) {
+        refuse(core, append, append->prev, DGRAFT_REFUSE_FULL);
+    }
+    if (append->count == 0 || core->verified <= core->durable) {
+        core->ack_due = true; /* nothing to wait for */
+    }
+}
+
+/* An append of an older leader teaches it the term, at once or not at all. */
+static void refuse_old_leader(struct step *step, const struct dgraft_message *message)
+{
+    struct dgraft_core *core = step->core;
+    if (!dgraft_core_state_durable(core)) {
+        return;
+    }
+    struct dgraft_action_send *send =
+        dgraft_core_emit_send(step, dgraft_node_set_of(message->from), DGRAFT_MESSAGE_APPEND_REFUSE);
+    send->message.u.append_refuse.prev = message->u.append.prev.index;
+    send->message.u.append_refuse.round = message->u.append.round;
+    send->message.u.append_refuse.reason = DGRAFT_REFUSE_TERM;
+}
+
+void dgraft_core_recv_append(struct step *step, const struct dgraft_message *message)
+{
+    struct dgraft_core *core = step->core;
+    dgraft_index membership = 0;
+    if (message->term < core->term) {
+        refuse_old_leader(step, message);
+        return;
+    }
+    const bool second_leader = message->term == core->term && core->leader != 0 && core->leader != message->from;
+    if (second_leader || !append_valid(message, &membership)) {
+        core->ignored++;
+        return;
+    }
+    if (message->term > core->term) {
+        dgraft_core_adopt_term(step, message->term);
+    }
+    dgraft_core_become_follower(step);
+    core->leader = message->from;
+    core->leader_heard_ns = core->now_ns;
+    dgraft_core_election_extend(core);
+    core->leader_round = dgraft_core_max(core->leader_round, message->u.append.round);
+    append_take(step, &message->u.append, membership);
+}

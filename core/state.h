@@ -1,0 +1,258 @@
+/* The core's state: one block of the caller's memory, offsets instead of pointers, so that memcpy is a fork (rule C2).
+ *
+ *     struct dgraft_core | runs of terms | appends on the way, one ring per peer | reads that wait
+ *
+ * A step handles its event by changing this state and noting in `struct step` what follows; dgraft_core_finish then
+ * turns the notes into actions, in one fixed order, so that one step makes at most one WRITE and one acknowledgement.
+ */
+#ifndef DGRAFT_CORE_STATE_H
+#define DGRAFT_CORE_STATE_H
+
+#include "check.h"
+
+#include <dgraft/core.h>
+
+/* "Not on any clock": a timer that is off. */
+#define DGRAFT_CORE_NEVER UINT64_MAX
+
+/* Terms beyond this are refused wherever they come from, so that one more is always a term. */
+#define DGRAFT_CORE_TERM_MAX (UINT64_MAX / 2)
+
+/* WRITEs that can be told apart while they are under way; when more are, the newest are reported together. */
+#define DGRAFT_CORE_WRITES 64u
+
+/* Steps in the account of uncommitted bytes; when full, the newest are released together. */
+#define DGRAFT_CORE_MARKS 128u
+
+/* What an entry counts for in the account besides its payload, so that empty ones are bounded too. */
+#define DGRAFT_CORE_ENTRY_OVERHEAD 64u
+
+/* A WRITE under way, and what is durable once it is done. */
+struct pending_write {
+    uint64_t seq;
+    dgraft_term term;
+    dgraft_index last; /* lowered when a later WRITE truncates: what was overwritten never counts (no ABA) */
+    dgraft_node_id vote;
+    uint32_t reserved;
+};
+
+/* Bytes proposed in this leadership up to and with entry `last`. */
+struct byte_mark {
+    dgraft_index last;
+    uint64_t bytes;
+};
+
+struct waiting_read {
+    uint64_t id;
+    dgraft_index index; /* answered when this is applied */
+    uint64_t round;     /* and a quorum has answered this round of heartbeats or a later one */
+};
+
+/* One SEND of entries that went out and is not acknowledged. */
+struct sent_append {
+    dgraft_index last;
+    uint64_t bytes;
+};
+
+/* What this node knows of another member; all but id, heard_at_ns are a leader's, made new with each leadership. */
+struct peer {
+    dgraft_node_id id;
+    bool probing;                  /* next is a guess: empty appends only, until one is acknowledged */
+    bool probe_due;                /* send such an append in this step */
+    bool send_pending;             /* a SEND of entries was emitted and its SENT has not come */
+    bool blocked;                  /* nothing more until the next heartbeat or acknowledgement */
+    bool lookup_pending;           /* a LOOKUP was emitted and its TERM has not come */
+    dgraft_time_ns heard_at_ns;    /* any message; 0 never */
+    dgraft_time_ns answered_at_ns; /* newest answer in this leadership; its beginning when none */
+    dgraft_time_ns progress_at_ns; /* entries went out, or match grew */
+    dgraft_index match;
+    dgraft_index next;
+    dgraft_index commit_told;  /* the newest commit index sent in a form that it can take over */
+    dgraft_index pending_prev; /* of the SEND under way */
+    dgraft_index pending_last;
+    struct dgraft_position looked_up; /* of the newest LOOKUP; term 0 until it is answered */
+    uint64_t acked_round;
+    uint64_t recover_round; /* refusals that echo an older round are about appends sent before next was lowered */
+    uint32_t inflight_head;
+    uint32_t inflight_count;
+    uint64_t inflight_bytes;
+};
+
+struct dgraft_core {
+    struct dgraft_config config;
+    size_t runs_offset;
+    size_t inflight_offset;
+    size_t reads_offset;
+    bool started;
+    bool poisoned;
+    dgraft_time_ns now_ns;
+    uint64_t random;
+    uint64_t store;
+    uint32_t generation;
+
+    /* Term and vote: as they are, as the newest WRITE says, as they are on disk. */
+    dgraft_node_id vote;
+    dgraft_term term;
+    dgraft_term written_term;
+    dgraft_term durable_term;
+    dgraft_node_id written_vote;
+    dgraft_node_id durable_vote;
+
+    /* The write stream (rule C5). */
+    uint64_t write_seq;
+    uint64_t durable_seq;
+    uint32_t writes_head;
+    uint32_t writes_count;
+    struct pending_write writes[DGRAFT_CORE_WRITES];
+
+    /* The log: snapshot.index <= applied <= apply_sent <= commit <= last.index, apply_sent <= durable <= last.index. */
+    struct dgraft_position snapshot;
+    struct dgraft_position last;
+    dgraft_index durable;
+    dgraft_index commit;
+    dgraft_index applied;
+    dgraft_index apply_sent;
+    uint32_t runs_head;
+    uint32_t runs_count;
+
+    /* Members. Slot s of peers is the s-th other member by id; slot_of is 1 + s, 0 for who is none. */
+    struct dgraft_membership membership;
+    struct dgraft_membership before;
+    uint32_t peer_count;
+    uint8_t slot_of[DGRAFT_NODE_ID_MAX + 1];
+    struct peer peers[DGRAFT_MEMBERS_MAX];
+
+    /* Election. */
+    enum dgraft_role role;
+    dgraft_node_id leader;
+    dgraft_time_ns leader_heard_ns;   /* newest append of `leader` */
+    dgraft_time_ns election_drawn_ns; /* the timeout drawn for this wait */
+    dgraft_time_ns election_deadline_ns;
+    dgraft_time_ns resend_at_ns;
+    bool requests_due; /* requests leave as soon as term and vote are durable */
+    bool grant_due;    /* so does the grant to `vote` */
+    dgraft_node_set granted;
+    uint64_t elections;
+
+    /* A follower's answers to its leader. */
+    bool ack_due;
+    bool refuse_due;
+    struct dgraft_append_refuse refusal;
+    dgraft_index verified; /* equal to the leader's log up to here */
+    dgraft_index acked;    /* newest match acknowledged */
+    uint64_t leader_round; /* newest heard of this leader in this term */
+
+    /* A leader's work. */
+    dgraft_index term_start; /* its NOOP */
+    uint64_t round;          /* newest sent */
+    dgraft_time_ns heartbeat_due_ns;
+    dgraft_time_ns quorum_check_ns;
+    uint64_t bytes_proposed;
+    uint64_t bytes_committed;
+    uint32_t marks_head;
+    uint32_t marks_count;
+    struct byte_mark marks[DGRAFT_CORE_MARKS];
+    uint32_t reads_head;
+    uint32_t reads_count;
+
+    uint64_t ignored;
+};
+
+/* What one step has noted so far. */
+struct step {
+    struct dgraft_core *core;
+    const struct dgraft_event *event;
+    struct dgraft_actions *out;
+    enum dgraft_role role_before; /* the next five are for notices */
+    dgraft_term term_before;
+    dgraft_node_id leader_before;
+    dgraft_index commit_before;
+    dgraft_index membership_before;
+    bool write_entries; /* the next five describe the WRITE */
+    bool noop;
+    dgraft_index keep;
+    uint32_t count;
+    uint32_t skip;
+    dgraft_term entry_term;
+    bool consider_commit;
+    bool consider_reads;
+    bool consider_sends;
+    bool broadcast;             /* a new round of heartbeats */
+    bool drop_reads;            /* leadership is lost */
+    dgraft_index unknown_first; /* and with it the fate of these; 0: of none */
+    dgraft_index unknown_last;
+};
+
+static inline struct dgraft_term_run *dgraft_core_runs(struct dgraft_core *core)
+{
+    return (struct dgraft_term_run *)(void *)((unsigned char *)core + core->runs_offset);
+}
+
+static inline const struct dgraft_term_run *dgraft_core_runs_const(const struct dgraft_core *core)
+{
+    return (const struct dgraft_term_run *)(const void *)((const unsigned char *)core + core->runs_offset);
+}
+
+static inline struct waiting_read *dgraft_core_reads(struct dgraft_core *core)
+{
+    return (struct waiting_read *)(void *)((unsigned char *)core + core->reads_offset);
+}
+
+static inline const struct waiting_read *dgraft_core_reads_const(const struct dgraft_core *core)
+{
+    return (const struct waiting_read *)(const void *)((const unsigned char *)core + core->reads_offset);
+}
+
+/* Returns the ring of a peer, config.inflight_max long. */
+static inline struct sent_append *dgraft_core_ring(struct dgraft_core *core, const struct peer *peer)
+{
+    const size_t slot = (size_t)(peer - core->peers);
+    return (struct sent_append *)(void *)((unsigned char *)core + core->inflight_offset) +
+           slot * core->config.inflight_max;
+}
+
+static inline const struct sent_append *dgraft_core_ring_const(const struct dgraft_core *core, const struct peer *peer)
+{
+    const size_t slot = (size_t)(peer - core->peers);
+    return (const struct sent_append *)(const void *)((const unsigned char *)core + core->inflight_offset) +
+           slot * core->config.inflight_max;
+}
+
+/* Returns the other member of this id, NULL when there is none. */
+static inline struct peer *dgraft_core_peer(struct dgraft_core *core, dgraft_node_id id)
+{
+    if (!dgraft_node_id_valid(id) || core->slot_of[id] == 0) {
+        return NULL;
+    }
+    return &core->peers[core->slot_of[id] - 1];
+}
+
+static inline dgraft_index dgraft_core_min(dgraft_index a, dgraft_index b)
+{
+    return a < b ? a : b;
+}
+
+static inline dgraft_index dgraft_core_max(dgraft_index a, dgraft_index b)
+{
+    return a > b ? a : b;
+}
+
+/* Returns whether what this node says of term and vote may leave it (rule C4). */
+static inline bool dgraft_core_state_durable(const struct dgraft_core *core)
+{
+    return core->durable_term == core->term && core->durable_vote == core->vote;
+}
+
+static inline dgraft_node_set dgraft_core_voters(const struct dgraft_core *core)
+{
+    return core->membership.voters | core->membership.outgoing;
+}
+
+/* Returns whether the set decides: a majority of each voter set in force [§4.3]. */
+static inline bool dgraft_core_decides(const struct dgraft_core *core, dgraft_node_set set)
+{
+    return dgraft_node_set_majority(set, core->membership.voters) &&
+           dgraft_node_set_majority(set, core->membership.outgoing);
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* dgraft_step: an event in, actions out. The event first, then the clocks, then what follows from both. */
+#include "parts.h"
+
+static enum dgraft_status durable(struct step *step)
+{
+    struct dgraft_core *core = step->core;
+    const uint64_t seq = step->event->u.durable.seq;
+    if (seq == 0 || seq > core->write_seq) {
+        return DGRAFT_STATUS_MISUSE;
+    }
+    if (seq > core->durable_seq) {
+        dgraft_core_writes_done(core, seq);
+        step->consider_commit = true;
+    }
+    return DGRAFT_OK;
+}
+
+static enum dgraft_status applied(struct step *step)
+{
+    struct dgraft_core *core = step->core;
+    const dgraft_index index = step->event->u.applied.index;
+    if (index > core->apply_sent) {
+        return DGRAFT_STATUS_MISUSE;
+    }
+    core->applied = dgraft_core_max(core->applied, index);
+    return DGRAFT_OK;
+}
+
+static enum dgraft_status dispatch(struct step *step)
+{
+    switch (step->event->kind) {
+    case DGRAFT_EVENT_START:
+        return dgraft_core_start(step);
+    case DGRAFT_EVENT_WAKE:
+        return DGRAFT_OK;
+    case DGRAFT_EVENT_RECEIVE:
+        dgraft_core_receive(step);
+        return DGRAFT_OK;
+    case DGRAFT_EVENT_PROPOSE:
+        return dgraft_core_propose(step);
+    case DGRAFT_EVENT_READ:
+        dgraft_core_read(step);
+        return DGRAFT_OK;
+    case DGRAFT_EVENT_DURABLE:
+        return durable(step);
+    case DGRAFT_EVENT_APPLIED:
+        return applied(step);
+    case DGRAFT_EVENT_SENT:
+        return dgraft_core_sent(step);
+    case DGRAFT_EVENT_TERM:
+        dgraft_core_term_found(step);
+        return DGRAFT_OK;
+    case DGRAFT_EVENT_POISONED:
+        dgraft_core_poison(step);
+        return DGRAFT_OK;
+    }
+    return DGRAFT_STATUS_MISUSE;
+}
+
+enum dgraft_status dgraft_step(struct dgraft_core *core, const struct dgraft_event *event,
+                               struct dgraft_actions *actions)
+{
+    struct step step = {
+        .core = core,
+        .event = event,
+        .out = actions,
+        .role_before = core->role,
+        .term_before = core->term,
+        .leader_before = core->leader,
+        .commit_before = core->commit,
+        .membership_before = core->membership.index,
+    };
+    const dgraft_time_ns time_before = core->now_ns;
+    actions->count = 0;
+    if (!core->started && event->kind != DGRAFT_EVENT_START) {
+        return DGRAFT_STATUS_MISUSE;
+    }
+    core->now_ns = event->now_ns > time_before ? event->now_ns : time_before;
+    const enum dgraft_status status = dispatch(&step);
+    if (status != DGRAFT_OK) {
+        core->now_ns = time_before;
+        return status;
+    }
+    dgraft_core_timers(&step);
+    dgraft_core_finish(&step);
+    return DGRAFT_OK;
+}
