@@ -9,6 +9,9 @@
 #define APPLY_PER_TURN      4096u
 #define APPLY_SCRATCH_BYTES (256u * 1024)
 
+/* A small part of the receive buffers that udp has. */
+#define FOLLOWER_KEEPS_BYTES (2u * 1024 * 1024)
+
 static void answer_applied(struct dgraft_driver *driver, dgraft_index index)
 {
     struct window_slot *slot = dgraft_window_at(&driver->window, index);
@@ -134,7 +137,18 @@ static bool apply_from_storage(struct dgraft_driver *driver, dgraft_index last)
     return count > 0;
 }
 
-void dgraft_driver_apply(struct dgraft_driver *driver)
+/* Forgets what is written and applied. A follower keeps little: its records lie in the transport's receive buffers, and
+ * nobody asks it for them; what is durable but not applied it gives up last, because it would be read back. */
+static void evict(struct dgraft_driver *driver)
+{
+    size_t cache = driver->options.cache_bytes_max;
+    dgraft_index done = driver->durable < driver->applied ? driver->durable : driver->applied;
+    size_t keep = driver->leads || cache < FOLLOWER_KEEPS_BYTES ? cache : FOLLOWER_KEEPS_BYTES;
+    dgraft_window_evict(&driver->window, done, keep);
+    dgraft_window_evict(&driver->window, driver->durable, driver->leads ? cache : 2 * keep);
+}
+
+static void apply_committed(struct dgraft_driver *driver)
 {
     dgraft_index before = driver->applied;
     if (driver->applied >= driver->apply_to) {
@@ -160,5 +174,10 @@ void dgraft_driver_apply(struct dgraft_driver *driver)
         event.u.applied.index = driver->applied;
         dgraft_driver_step(driver, &event);
     }
-    dgraft_window_evict(&driver->window, driver->durable, driver->options.cache_bytes_max);
+}
+
+void dgraft_driver_apply(struct dgraft_driver *driver)
+{
+    apply_committed(driver);
+    evict(driver);
 }

@@ -75,6 +75,7 @@ struct dgraft_driver {
     dgraft_index commit;   /* as the core said in notices */
     dgraft_index apply_to; /* the core wants entries applied up to here */
     dgraft_index applied;
+    bool leads;
 
     /* The write being gathered, and the one under way. */
     bool pending_state;

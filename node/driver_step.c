@@ -28,6 +28,7 @@ static void take_notice(struct dgraft_driver *driver, const struct dgraft_action
 {
     switch (notice->kind) {
     case DGRAFT_NOTICE_ROLE:
+        driver->leads = notice->after == DGRAFT_ROLE_LEADER;
         dgraft_driver_log(driver, DGRAFT_LOG_INFO, "node %u is now %s (was %s)", driver->identity.node,
                           dgraft_role_name((enum dgraft_role)notice->after),
                           dgraft_role_name((enum dgraft_role)notice->before));
