@@ -85,15 +85,12 @@ static inline bool dgraft_node_set_has(dgraft_node_set set, dgraft_node_id id)
 /* Returns how many nodes the set holds. */
 static inline uint32_t dgraft_node_set_count(dgraft_node_set set)
 {
-#if defined(__GNUC__)
-    return (uint32_t)__builtin_popcountll(set);
-#else
-    uint32_t count = 0;
-    for (; set != 0; set &= set - 1) {
-        count++;
-    }
-    return count;
-#endif
+    /* Sums of 1, 2, 4, then 8 bits side by side. Neither the builtin nor the loop that clears one bit at a time: without
+     * a popcount instruction compilers turn both into a call into their own library, and the core calls nothing. */
+    set -= (set >> 1) & UINT64_C(0x5555555555555555);
+    set = (set & UINT64_C(0x3333333333333333)) + ((set >> 2) & UINT64_C(0x3333333333333333));
+    set = (set + (set >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    return (uint32_t)((set * UINT64_C(0x0101010101010101)) >> 56);
 }
 
 /* Returns the smallest id of a set, 0 when it is empty; with `set &= set - 1` this walks a set in order. */
