@@ -85,8 +85,9 @@ static inline bool dgraft_node_set_has(dgraft_node_set set, dgraft_node_id id)
 /* Returns how many nodes the set holds. */
 static inline uint32_t dgraft_node_set_count(dgraft_node_set set)
 {
-    /* Sums of 1, 2, 4, then 8 bits side by side. Neither the builtin nor the loop that clears one bit at a time: without
-     * a popcount instruction compilers turn both into a call into their own library, and the core calls nothing. */
+    /* Sums of 1, 2, 4, then 8 bits side by side. Neither the builtin nor the loop that clears one bit at a time:
+     * without a popcount instruction compilers turn both into a call into their own library, and the core calls
+     * nothing. */
     set -= (set >> 1) & UINT64_C(0x5555555555555555);
     set = (set & UINT64_C(0x3333333333333333)) + ((set >> 2) & UINT64_C(0x3333333333333333));
     set = (set + (set >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
