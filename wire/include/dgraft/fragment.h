@@ -7,16 +7,16 @@
  *   offset  width  field of a fragment's datagram        (little-endian)
  *        0      4  magic "dgfr"
  *        4      4  length of this datagram in bytes
- *        8      8  XXH3-64 over every byte but these
+ *        8      8  XXH3-64 over every byte from 16 on, seeded with bytes 0 to 7 as one number
  *       16      1  version: 1
  *       17      1  kind: 1 piece, 2 acknowledgement
- *       18      2  fragment number (piece); 0 (acknowledgement)
+ *       18      2  piece: fragment number; acknowledgement: so many fragments have come without a gap
  *       20      4  message length in bytes
  *       24      8  stream: drawn at random at each start of a sender
  *       32      8  message number, from 1, per stream
- *       40      4  fragment length in bytes: equal for all but the last
+ *       40      4  fragment length in bytes, a multiple of 8: equal for all but the last, which may be shorter
  *       44      4  0
- *       48      -  the piece, or a bit for each fragment received (64-bit words)
+ *       48      -  the piece; or up to 16 words of 64 bits: bit n says that fragment (number + n) has come
  */
 #ifndef DGRAFT_FRAGMENT_H
 #define DGRAFT_FRAGMENT_H
@@ -35,15 +35,18 @@ struct dgraft_fragments; /* opaque; one per transport */
 
 struct dgraft_fragments_options {
     uint64_t seed;                /* of the stream's number; differs at each start */
-    size_t message_bytes_max;     /* larger ones are refused, both ways */
-    size_t window_bytes;          /* unacknowledged per address; 0: 64 KiB */
-    size_t incoming_bytes_max;    /* memory of messages being put together, in all; the oldest gives way */
+    size_t message_bytes_max;     /* larger ones are refused, both ways; 1 byte to 1 GiB */
+    size_t window_bytes;          /* unacknowledged per address, at least 1 KiB; 0: 64 KiB */
+    size_t incoming_bytes_max;    /* memory of messages being put together, in all. Of one address the oldest gives way
+                                     to the next; of others what has been silent for 16 retry_ns, and to a peer any
+                                     stranger's. Strangers (clients too) share half. */
     size_t outgoing_bytes_max;    /* memory of messages being sent, in all; more is BUSY */
     uint32_t incoming_per_source; /* messages being put together at once per address; 0: 4 */
     dgraft_time_ns retry_ns;      /* first wait for an acknowledgement; 0: 20 ms; doubles up to 16 times it */
     dgraft_time_ns give_up_ns;    /* a message not through by then is dropped; 0: 5 s */
 };
 
+/* Returns OK, NO_MEMORY, or CONFIG for options out of their bounds or a transport of less than 112 bytes a datagram. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_fragments_open(const struct dgraft_fragments_options *options,
                                                          struct dgraft_transport *transport,
                                                          struct dgraft_fragments **out);
@@ -54,7 +57,9 @@ bool dgraft_fragments_claims(const uint8_t *bytes, size_t size);
 
 /* Begins to send a message to one address; its pieces are copied (the one copy of a large command on its way out).
  * `key` other than 0 names the message: while one of the same key to the same address is under way nothing is begun and
- * OK is returned. Returns OK, TOO_LARGE, BUSY (bounds reached: as good as lost), NO_MEMORY. */
+ * OK is returned. What the window has room for goes to the transport's send before this returns; flushing is the
+ * caller's. Returns OK, TOO_LARGE, BUSY (bounds reached: as good as lost), NO_MEMORY, MISUSE (nothing to send, or to
+ * nobody). */
 DGRAFT_MUST_USE enum dgraft_status dgraft_fragments_send(struct dgraft_fragments *fragments, dgraft_time_ns now_ns,
                                                          const struct dgraft_address *address, uint64_t key,
                                                          const struct iovec *pieces, size_t piece_count);
@@ -66,8 +71,9 @@ bool dgraft_fragments_receive(struct dgraft_fragments *fragments, dgraft_time_ns
                               const struct dgraft_datagram *datagram, struct dgraft_datagram *message,
                               enum dgraft_refusal *refusal);
 
-/* Sends again what was not acknowledged in time. Returns when to be called next; UINT64_MAX when nothing is under way.
- */
+/* Sends again what was not acknowledged in time, and the acknowledgements that are due: call it after each batch of
+ * datagrams received too (cheap when there is nothing to do). Returns when to be called next; UINT64_MAX when nothing
+ * is under way. */
 dgraft_time_ns dgraft_fragments_wake(struct dgraft_fragments *fragments, dgraft_time_ns now_ns);
 
 struct dgraft_fragments_stats {
