@@ -37,8 +37,9 @@ struct dgraft_segment_header {
     struct dgraft_identity identity;
     uint64_t sequence;
     uint64_t first_batch; /* number of its first batch */
-    uint32_t chain;       /* checksum of the batch before that */
-    dgraft_index first;   /* index that the first batch may begin with, for people */
+    uint64_t follows; /* number of the batch that the first one follows: any after that one in older segments is void */
+    uint32_t chain;   /* checksum of the batch it follows */
+    dgraft_index first; /* index that the first batch may begin with, for people */
     uint64_t file_bytes;
 };
 
@@ -56,6 +57,9 @@ struct dgraft_batch {
     dgraft_index commit;
     dgraft_index membership;
     uint64_t wall_clock_ns;
+    uint64_t saves;   /* version of the newest state known durable when this was written */
+    dgraft_term term; /* of that state */
+    uint32_t records_checksum;
 };
 
 /* Any callback may be NULL. Views are valid during the call. */
