@@ -1,12 +1,22 @@
 /* RECEIVE: only members are heard, and only by the file for their message. */
 #include "parts.h"
 
+/* A node that has never voted is in term 0: it can ask and answer whether a campaign could be won, and nothing else. */
+static bool term_valid(const struct dgraft_message *message)
+{
+    if (message->term == 0) {
+        return message->type == DGRAFT_MESSAGE_PRE_VOTE_REQUEST || message->type == DGRAFT_MESSAGE_PRE_VOTE_GRANT ||
+               message->type == DGRAFT_MESSAGE_PRE_VOTE_REFUSE;
+    }
+    return message->term <= DGRAFT_CORE_TERM_MAX;
+}
+
 void dgraft_core_receive(struct step *step)
 {
     struct dgraft_core *core = step->core;
     const struct dgraft_message *message = &step->event->u.receive;
     struct peer *peer = dgraft_core_peer(core, message->from);
-    if (core->poisoned || peer == NULL || message->term == 0 || message->term > DGRAFT_CORE_TERM_MAX) {
+    if (core->poisoned || peer == NULL || !term_valid(message)) {
         core->ignored++;
         return;
     }
