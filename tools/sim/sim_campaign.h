@@ -1,0 +1,28 @@
+/* Many seeds, each in a process that may die: a seed that ends its process, or never ends, is a finding like any other.
+ */
+#ifndef SIM_CAMPAIGN_H
+#define SIM_CAMPAIGN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SIM_SIZES_MAX 8u
+
+struct sim_campaign {
+    uint64_t from;
+    uint64_t count;                /* of seeds; 0: until the time is over */
+    uint64_t seconds;              /* 0: until the seeds are done */
+    uint32_t sizes[SIM_SIZES_MAX]; /* clusters of these sizes in turn */
+    uint32_t size_count;           /* 0: each seed draws its own */
+    uint32_t jobs;                 /* processes at once; 0: 1 */
+    bool slice;                    /* too short to demand that every fault strikes */
+};
+
+/* Runs it, tells its progress and ends with a table. Returns 0, or 1 after a finding or when something never happened.
+ */
+int sim_campaign(const struct sim_campaign *campaign);
+
+/* Runs one seed. With `trace` every event is printed. Returns 0, or 1 after a finding. */
+int sim_replay(uint64_t seed, uint32_t nodes, uint64_t steps, bool trace);
+
+#endif

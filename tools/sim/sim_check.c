@@ -1,0 +1,370 @@
+#include "sim_check.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Elections that never end are a finding, not an allocation. */
+#define TERM_MAX UINT64_C(200000)
+
+bool sim_check_fail(struct sim_check *check, const char *format, ...)
+{
+    if (check->finding[0] == '\0') {
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(check->finding, sizeof check->finding, format, arguments);
+        va_end(arguments);
+        sim_trace_line(check->trace, 0, "FINDING %s", check->finding);
+    }
+    return false;
+}
+
+bool sim_check_broken(const struct sim_check *check)
+{
+    return check->finding[0] != '\0';
+}
+
+/* Makes room for element `at` in an array of `size` bytes each; new ones are zero. */
+static bool grow(void *array, uint64_t *capacity, uint64_t at, size_t size)
+{
+    void **memory = array;
+    if (at < *capacity) {
+        return true;
+    }
+    uint64_t wanted = *capacity == 0 ? 256 : *capacity;
+    while (wanted <= at) {
+        wanted *= 2;
+    }
+    uint8_t *larger = realloc(*memory, wanted * size);
+    if (larger == NULL) {
+        return false;
+    }
+    memset(larger + *capacity * size, 0, (wanted - *capacity) * size);
+    *memory = larger;
+    *capacity = wanted;
+    return true;
+}
+
+bool sim_ghost_reserve(struct sim_ghost *ghost, dgraft_index index)
+{
+    return grow(&ghost->terms, &ghost->capacity, index, sizeof *ghost->terms);
+}
+
+bool sim_ghost_reserve_votes(struct sim_ghost *ghost, dgraft_term term)
+{
+    uint64_t capacity = ghost->vote_capacity;
+    return term <= TERM_MAX && grow(&ghost->votes_sent, &capacity, term, sizeof *ghost->votes_sent) &&
+           grow(&ghost->votes_durable, &ghost->vote_capacity, term, sizeof *ghost->votes_durable);
+}
+
+struct sim_term *sim_check_term(struct sim_check *check, dgraft_term term)
+{
+    if (term > TERM_MAX || !grow(&check->terms, &check->term_capacity, term, sizeof *check->terms)) {
+        sim_check_fail(check, "terms run away: %llu", (unsigned long long)term);
+        return NULL;
+    }
+    return &check->terms[term];
+}
+
+bool sim_check_leader(struct sim_check *check, dgraft_node_id node, dgraft_term term)
+{
+    struct sim_term *known = sim_check_term(check, term);
+    if (known == NULL) {
+        return false;
+    }
+    if (known->leader == 0) {
+        known->leader = node;
+        check->counts->of[SIM_COUNT_ELECTION]++;
+        sim_trace_line(check->trace, node, "leads term %llu", (unsigned long long)term);
+    } else if (known->leader != node) {
+        return sim_check_fail(check, "I-LEAD: nodes %u and %u both lead term %llu", known->leader, node,
+                              (unsigned long long)term);
+    }
+    return true;
+}
+
+/* A leader of `term`, whose first own entry follows `before`, must hold what leaders of earlier terms committed. */
+static bool holds_committed(struct sim_check *check, dgraft_term term, struct dgraft_position before)
+{
+    dgraft_index must = check->committed_last;
+    while (must > 0 && check->committed[must].leader_term >= term) {
+        must--;
+    }
+    if (must == 0) {
+        return true;
+    }
+    const dgraft_term held = sim_tree_term_at(&check->tree, before, must);
+    if (held != check->committed[must].term) {
+        return sim_check_fail(check, "I-LC: the leader of term %llu has term %llu at index %llu, committed was %llu",
+                              (unsigned long long)term, (unsigned long long)held, (unsigned long long)must,
+                              (unsigned long long)check->committed[must].term);
+    }
+    return true;
+}
+
+static bool note_operation(struct sim_check *check, uint64_t operation, enum sim_operation_fate fate)
+{
+    if (operation == 0) {
+        return true;
+    }
+    if (!grow(&check->fates, &check->fate_capacity, operation, sizeof *check->fates)) {
+        return sim_check_fail(check, "out of memory");
+    }
+    check->fates[operation] |= (uint8_t)fate;
+    if (check->fates[operation] == (SIM_FATE_APPENDED | SIM_FATE_REFUSED)) {
+        return sim_check_fail(check, "I-REPLY: operation %llu was refused, and is in a log",
+                              (unsigned long long)operation);
+    }
+    return true;
+}
+
+bool sim_check_entry(struct sim_check *check, dgraft_index index, const struct sim_entry *entry, const char *where)
+{
+    const unsigned long long i = index;
+    const unsigned long long t = entry->term;
+
+    switch (sim_tree_add(&check->tree, index, entry)) {
+    case SIM_TREE_KNOWN:
+        return true;
+    case SIM_TREE_OTHER_CONTENT:
+        return sim_check_fail(check, "I-LM: two contents of (%llu, %llu), the second %s", i, t, where);
+    case SIM_TREE_OTHER_BEFORE:
+        return sim_check_fail(check, "I-LM: two entries before (%llu, %llu), the second %s", i, t, where);
+    case SIM_TREE_FULL:
+        return sim_check_fail(check, "entry (%llu, %llu) %s is out of all bounds", i, t, where);
+    case SIM_TREE_ADDED:
+        break;
+    }
+    if (entry->before > entry->term) {
+        return sim_check_fail(check, "I-LM: terms fall from %llu to %llu at index %llu",
+                              (unsigned long long)entry->before, t, i);
+    }
+    struct sim_term *term = sim_check_term(check, entry->term);
+    if (term == NULL) {
+        return false;
+    }
+    if (entry->before != entry->term && term->first == 0 && index > 1) {
+        term->first = index;
+        term->first_before = entry->before;
+        if (!holds_committed(check, entry->term, (struct dgraft_position){index - 1, entry->before})) {
+            return false;
+        }
+    }
+    return note_operation(check, entry->operation, SIM_FATE_APPENDED);
+}
+
+/* The commit index has moved to `upto` in the log that ends with (upto, term). */
+static bool commit_more(struct sim_check *check, dgraft_index upto, dgraft_term term, dgraft_term leader_term)
+{
+    struct dgraft_position at = {upto, term};
+
+    if (!grow(&check->committed, &check->committed_capacity, upto, sizeof *check->committed)) {
+        return sim_check_fail(check, "out of memory");
+    }
+    while (at.index > check->committed_last) {
+        const struct sim_entry *entry = sim_tree_find(&check->tree, at);
+        if (entry == NULL) {
+            return sim_check_fail(check, "I-CQ: (%llu, %llu) is committed, and nobody ever sent or wrote it",
+                                  (unsigned long long)at.index, (unsigned long long)at.term);
+        }
+        check->committed[at.index] =
+            (struct sim_committed){at.term, leader_term, entry->kind == DGRAFT_ENTRY_COMMAND ? at.index : 0};
+        if (at.term < leader_term) {
+            check->counts->of[SIM_COUNT_COMMIT_OLD_TERM]++;
+        }
+        check->counts->of[SIM_COUNT_COMMIT]++;
+        at = (struct dgraft_position){at.index - 1, entry->before};
+    }
+    if (at.index > 0 && check->committed[at.index].term != at.term) {
+        return sim_check_fail(check, "I-LC: (%llu, %llu) is committed upon (%llu, %llu), which is not",
+                              (unsigned long long)upto, (unsigned long long)term, (unsigned long long)at.index,
+                              (unsigned long long)at.term);
+    }
+    for (dgraft_index i = check->committed_last + 1; i <= upto; i++) {
+        if (check->committed[i].command == 0) {
+            check->committed[i].command = check->committed[i - 1].command;
+        }
+    }
+    check->committed_last = upto;
+    for (dgraft_term later = leader_term + 1; later < check->term_capacity; later++) {
+        const struct sim_term *known = &check->terms[later];
+        if (known->first > 0 &&
+            !holds_committed(check, later, (struct dgraft_position){known->first - 1, known->first_before})) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool sim_check_commit(struct sim_check *check, dgraft_node_id node, dgraft_term leader_term, bool leads, dgraft_index i)
+{
+    const struct sim_ghost *ghost = &check->ghosts[node];
+    const struct sim_term *term = sim_check_term(check, leader_term);
+    uint32_t holders = 0;
+
+    if (term == NULL) {
+        return false;
+    }
+    dgraft_term at = sim_tree_term_at(&check->tree, term->tip, i);
+    if (at == 0) {
+        at = i <= ghost->last ? ghost->terms[i] : 0;
+    }
+    for (uint32_t other = 1; other <= check->node_count; other++) {
+        const struct sim_ghost *holder = &check->ghosts[other];
+        if (at != 0 && i <= holder->last && holder->terms[i] == at) {
+            holders++;
+        }
+    }
+    if (holders <= check->node_count / 2) {
+        return sim_check_fail(check, "I-CQ: node %u commits (%llu, %llu), which %u of %u disks hold", node,
+                              (unsigned long long)i, (unsigned long long)at, holders, check->node_count);
+    }
+    if (leads && at != leader_term) {
+        return sim_check_fail(check, "I-CQ: the leader of term %llu commits (%llu, %llu) by counting",
+                              (unsigned long long)leader_term, (unsigned long long)i, (unsigned long long)at);
+    }
+    if (i > ghost->last || ghost->terms[i] != at) {
+        check->counts->of[SIM_COUNT_COMMIT_AHEAD]++;
+    }
+    return commit_more(check, i, at, leader_term);
+}
+
+static bool commit_moved(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status)
+{
+    const struct sim_ghost *ghost = &check->ghosts[node];
+
+    if (status->commit > status->last.index) {
+        return sim_check_fail(check, "I-CI: node %u commits %llu, its log ends at %llu", node,
+                              (unsigned long long)status->commit, (unsigned long long)status->last.index);
+    }
+    if (status->commit > check->committed_last &&
+        !sim_check_commit(check, node, status->term, status->role == DGRAFT_ROLE_LEADER, status->commit)) {
+        return false;
+    }
+    if (status->role == DGRAFT_ROLE_LEADER || ghost->seen.role == DGRAFT_ROLE_LEADER) {
+        return true;
+    }
+    dgraft_index shown = 0;
+    for (dgraft_term term = ghost->seen.term; term <= status->term && term < check->term_capacity; term++) {
+        const dgraft_index upto = check->terms[term].shown[node];
+        shown = upto > shown ? upto : shown;
+    }
+    if (status->commit > shown) {
+        return sim_check_fail(check, "I-CI: node %u commits %llu, the leader of term %llu has shown it up to %llu",
+                              node, (unsigned long long)status->commit, (unsigned long long)status->term,
+                              (unsigned long long)shown);
+    }
+    return true;
+}
+
+/* What one turn may change. */
+static bool turn_changes(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status)
+{
+    const struct sim_ghost *ghost = &check->ghosts[node];
+    const struct dgraft_core_status *before = &ghost->seen;
+
+    if (status->term < before->term || status->term < ghost->state_term) {
+        return sim_check_fail(check, "I-TERM: node %u falls from term %llu (disk %llu) to %llu", node,
+                              (unsigned long long)before->term, (unsigned long long)ghost->state_term,
+                              (unsigned long long)status->term);
+    }
+    if (status->term == before->term && before->vote != 0 && status->vote != before->vote) {
+        return sim_check_fail(check, "I-VOTE: node %u changes its vote in term %llu from %u to %u", node,
+                              (unsigned long long)status->term, before->vote, status->vote);
+    }
+    if (status->role == DGRAFT_ROLE_LEADER && before->role == DGRAFT_ROLE_LEADER && status->term == before->term &&
+        status->last.index < before->last.index) {
+        return sim_check_fail(check, "I-LAO: the leader of term %llu shortens its log from %llu to %llu",
+                              (unsigned long long)status->term, (unsigned long long)before->last.index,
+                              (unsigned long long)status->last.index);
+    }
+    if (status->commit < before->commit || status->applied < before->applied || status->applied > status->commit) {
+        return sim_check_fail(check, "I-CI: node %u: commit %llu to %llu, applied %llu to %llu", node,
+                              (unsigned long long)before->commit, (unsigned long long)status->commit,
+                              (unsigned long long)before->applied, (unsigned long long)status->applied);
+    }
+    if (status->applied > ghost->last) {
+        return sim_check_fail(check, "C6: node %u applied %llu, its disk holds %llu", node,
+                              (unsigned long long)status->applied, (unsigned long long)ghost->last);
+    }
+    if (status->durable > ghost->last || status->durable_term > ghost->state_term) {
+        return sim_check_fail(check, "I-ACK: node %u believes %llu and term %llu durable, its disk has %llu and %llu",
+                              node, (unsigned long long)status->durable, (unsigned long long)status->durable_term,
+                              (unsigned long long)ghost->last, (unsigned long long)ghost->state_term);
+    }
+    return true;
+}
+
+void sim_check_turned(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status)
+{
+    struct sim_ghost *ghost = &check->ghosts[node];
+
+    if (!turn_changes(check, node, status)) {
+        return;
+    }
+    if (status->role == DGRAFT_ROLE_LEADER && !sim_check_leader(check, node, status->term)) {
+        return;
+    }
+    if (ghost->seen.role == DGRAFT_ROLE_LEADER && status->role != DGRAFT_ROLE_LEADER) {
+        check->counts->of[SIM_COUNT_STEP_DOWN]++;
+        sim_trace_line(check->trace, node, "no longer leads; term %llu", (unsigned long long)status->term);
+    }
+    if (status->commit > ghost->seen.commit && !commit_moved(check, node, status)) {
+        return;
+    }
+    ghost->seen = *status;
+}
+
+void sim_check_applied(struct sim_check *check, dgraft_node_id node, struct dgraft_position position,
+                       uint64_t operation)
+{
+    struct sim_ghost *ghost = &check->ghosts[node];
+    const unsigned long long i = position.index;
+
+    if (position.index == 0 || position.index > check->committed_last ||
+        check->committed[position.index].term != position.term) {
+        sim_check_fail(check, "I-SMS: node %u applies (%llu, %llu), which is not committed", node, i,
+                       (unsigned long long)position.term);
+        return;
+    }
+    const struct sim_entry *entry = sim_tree_find(&check->tree, position);
+    if (entry == NULL || entry->operation != operation) {
+        sim_check_fail(check, "I-SMS: node %u applies operation %llu at %llu, which holds another", node,
+                       (unsigned long long)operation, i);
+        return;
+    }
+    if (ghost->applied >= position.index || check->committed[position.index - 1].command != ghost->applied) {
+        sim_check_fail(check, "I-SMS: node %u applies %llu after %llu: twice, or one left out", node, i,
+                       (unsigned long long)ghost->applied);
+        return;
+    }
+    ghost->applied = position.index;
+}
+
+void sim_check_answered(struct sim_check *check, dgraft_node_id node, uint64_t operation,
+                        const struct dgraft_proposal_answer *answer)
+{
+    const dgraft_index i = answer->position.index;
+
+    if (answer->fate == DGRAFT_PROPOSAL_REFUSED) {
+        check->counts->of[SIM_COUNT_ANSWER_REFUSED]++;
+        note_operation(check, operation, SIM_FATE_REFUSED);
+        return;
+    }
+    if (answer->fate == DGRAFT_PROPOSAL_UNKNOWN) {
+        check->counts->of[SIM_COUNT_ANSWER_UNKNOWN]++;
+        return;
+    }
+    check->counts->of[SIM_COUNT_ANSWER_COMMITTED]++;
+    const struct sim_entry *entry = sim_tree_find(&check->tree, answer->position);
+    if (i == 0 || i > check->committed_last || check->committed[i].term != answer->position.term || entry == NULL ||
+        entry->operation != operation) {
+        sim_check_fail(check, "I-REPLY: node %u says operation %llu is committed at (%llu, %llu); it is not", node,
+                       (unsigned long long)operation, (unsigned long long)i, (unsigned long long)answer->position.term);
+    }
+}
+
+dgraft_index sim_check_read_made(const struct sim_check *check)
+{
+    return check->committed_last == 0 ? 0 : check->committed[check->committed_last].command;
+}

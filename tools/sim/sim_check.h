@@ -1,0 +1,145 @@
+/* The checker: a history outside the nodes, which survives their crashes, and the rules that must hold after every
+ * step. It sees what a node cannot hide: the datagrams it sends, what reached its disk, what it applies and answers.
+ *
+ *   I-LEAD     at most one leader in a term, ever
+ *   I-VOTE     at most one vote of a node in a term, ever, on the wire
+ *   I-DURVOTE  no datagram carries a term, and no vote leaves, before it is on the sender's disk
+ *   I-TERM     the term never falls: in memory, on disk, across restarts
+ *   I-LM       (index, term) names one content and one predecessor
+ *   I-LAO      a leader's log never shrinks in its term
+ *   I-LC       what was committed is in the log of every leader of a later term
+ *   I-SMS      applied: in order, once per start, and what was committed
+ *   I-CI       the commit index never falls, and never passes the log nor what the leader of the term has shown
+ *   I-CQ       when the commit index first moves to i, a majority of disks hold that entry
+ *   I-TRUNC    a disk's log shrinks only at a conflict, and never loses a committed entry
+ *   I-ACK      an acknowledged prefix is on the sender's disk and equals the leader's
+ *   I-REPLY    COMMITTED is committed; REFUSED never appears in a log; each request is answered at most once
+ *   I-READ     a read sees everything that was committed when it was made
+ *   I-DUR      after a crash the log is what was durable, plus at most the writes under way
+ */
+#ifndef SIM_CHECK_H
+#define SIM_CHECK_H
+
+#include "sim_counts.h"
+#include "sim_machine.h"
+#include "sim_network.h"
+#include "sim_trace.h"
+#include "sim_tree.h"
+
+#include <dgraft/driver.h>
+
+#define SIM_FINDING_BYTES 400u
+
+#define SIM_UNSYNCED_MAX 8u
+
+/* What one node has on its disk, and what it showed of itself since it started. */
+struct sim_ghost {
+    dgraft_term *terms; /* by index: the log that would survive any crash */
+    dgraft_index capacity;
+    dgraft_index last;
+    dgraft_term state_term;
+    dgraft_node_id state_vote;
+    dgraft_node_id *votes_durable; /* by term */
+    dgraft_node_id *votes_sent;    /* by term */
+    dgraft_term vote_capacity;
+    dgraft_term *before_crash; /* copy of terms when the node went down */
+    dgraft_index before_last;
+    dgraft_index unsynced[SIM_UNSYNCED_MAX]; /* what batches under way then would have kept */
+    uint32_t unsynced_count;
+    bool running;
+    struct dgraft_core_status seen; /* after its last turn */
+    dgraft_index applied;           /* newest command applied since the start */
+};
+
+/* What the world knows of a term. */
+struct sim_term {
+    dgraft_node_id leader;
+    struct dgraft_position tip; /* newest position that the leader is known to have */
+    dgraft_index first;         /* its first own entry; 0 unknown */
+    dgraft_term first_before;
+    uint64_t round_max;
+    dgraft_index shown[SIM_NODES_MAX]; /* how far the leader's appends to each node reach */
+};
+
+struct sim_committed {
+    dgraft_term term;
+    dgraft_term leader_term; /* in which it was first seen committed */
+    dgraft_index command;    /* newest command up to here */
+};
+
+enum sim_operation_fate { SIM_FATE_NONE = 0, SIM_FATE_APPENDED = 1, SIM_FATE_REFUSED = 2 };
+
+struct sim_message; /* fragments of one message on the way */
+
+struct sim_check {
+    struct sim_counts *counts;
+    struct sim_trace *trace;
+    uint32_t node_count;
+    uint64_t cluster;
+    struct sim_tree tree;
+    struct sim_ghost ghosts[SIM_NODES_MAX];
+    struct sim_term *terms;
+    dgraft_term term_capacity;
+    struct sim_committed *committed; /* by index; [0] is none */
+    dgraft_index committed_capacity;
+    dgraft_index committed_last;
+    uint8_t *fates; /* by operation */
+    uint64_t fate_capacity;
+    struct sim_message *messages;
+    uint32_t message_next;
+    struct dgraft_entry *descriptors; /* room to decode an APPEND */
+    char finding[SIM_FINDING_BYTES];  /* empty: none */
+};
+
+bool sim_check_open(struct sim_check *check, uint32_t node_count, struct sim_counts *counts, struct sim_trace *trace);
+void sim_check_close(struct sim_check *check);
+
+/* Notes a broken rule; only the first counts. Returns false, for the caller to return. */
+bool sim_check_fail(struct sim_check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Returns whether a rule was broken. */
+bool sim_check_broken(const struct sim_check *check);
+
+/* A datagram leaves a node; `to` is 0 when it goes to a client. */
+void sim_check_sent(struct sim_check *check, dgraft_node_id from, dgraft_node_id to, const uint8_t *bytes, size_t size);
+
+/* A damaged datagram is about to arrive: a decoder must not take all of it. */
+void sim_check_damaged(struct sim_check *check, const uint8_t *bytes, size_t size);
+
+/* A node's disk has synced a range of a file. */
+void sim_check_synced(struct sim_check *check, dgraft_node_id node, const char *path, const uint8_t *bytes,
+                      uint64_t size, uint64_t begin, uint64_t end);
+
+/* A node goes down, in whatever way; what it holds is remembered for sim_check_opened. */
+void sim_check_down(struct sim_check *check, dgraft_node_id node);
+
+/* After sim_check_down, for each range of a segment that was written and perhaps never reached the disk. */
+void sim_check_unsynced(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t size,
+                        uint64_t begin, uint64_t end);
+
+/* A node has opened its directory. */
+void sim_check_opened(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status);
+
+/* A turn has ended. */
+void sim_check_turned(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status);
+
+/* One command was applied, or one answer given, in the turn before (call after sim_check_turned). */
+void sim_check_applied(struct sim_check *check, dgraft_node_id node, struct dgraft_position position,
+                       uint64_t operation);
+void sim_check_answered(struct sim_check *check, dgraft_node_id node, uint64_t operation,
+                        const struct dgraft_proposal_answer *answer);
+
+/* A read is made: returns what it must see (the newest committed command). */
+dgraft_index sim_check_read_made(const struct sim_check *check);
+
+/* Used by the checker's own files. */
+struct sim_term *sim_check_term(struct sim_check *check, dgraft_term term); /* NULL: broken */
+bool sim_check_entry(struct sim_check *check, dgraft_index index, const struct sim_entry *entry, const char *where);
+/* A node has moved its commit index beyond everything committed so far. */
+bool sim_check_commit(struct sim_check *check, dgraft_node_id node, dgraft_term leader_term, bool leads,
+                      dgraft_index upto);
+bool sim_check_leader(struct sim_check *check, dgraft_node_id node, dgraft_term term);
+bool sim_ghost_reserve(struct sim_ghost *ghost, dgraft_index index);
+bool sim_ghost_reserve_votes(struct sim_ghost *ghost, dgraft_term term);
+
+#endif

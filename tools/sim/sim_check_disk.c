@@ -1,0 +1,283 @@
+/* What reached a node's disk, read from the bytes that were synced, with storage's own decoders but none of its state.
+ */
+#include "disk_format.h"
+#include "sim_check.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+/* Takes one batch; returns false to stop. */
+typedef bool batch_found(struct sim_check *check, dgraft_node_id node, const struct dgraft_batch *batch,
+                         const uint8_t *records);
+
+/* Visits the batches that begin within a range of a segment's bytes. */
+static bool each_batch(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t size,
+                       uint64_t begin, uint64_t end, batch_found *found)
+{
+    struct dgraft_segment_header header;
+    struct dgraft_batch batch;
+
+    if (size < DGRAFT_BLOCK_BYTES) {
+        return true;
+    }
+    dgraft_segment_decode(bytes, size, &header);
+    if (header.refusal != DGRAFT_ACCEPT) {
+        return true;
+    }
+    uint64_t at = begin < DGRAFT_BLOCK_BYTES ? DGRAFT_BLOCK_BYTES : begin;
+    while (at + DGRAFT_BATCH_HEADER_BYTES <= end) {
+        const struct dgraft_place place = {header.identity.store, header.sequence, at};
+        if (dgraft_batch_decode(bytes + at, &place, &batch) != DGRAFT_ACCEPT || batch.length > size - at) {
+            return true;
+        }
+        if (!found(check, node, &batch, bytes + at + DGRAFT_BATCH_HEADER_BYTES)) {
+            return false;
+        }
+        at += batch.length;
+    }
+    return true;
+}
+
+/* Finds where the log after a batch first differs from the one before; 0 when it does not. */
+static dgraft_index first_difference(const struct sim_ghost *ghost, const struct dgraft_batch *batch,
+                                     const dgraft_term *terms)
+{
+    for (dgraft_index i = batch->keep + 1; i <= ghost->last; i++) {
+        const uint64_t nth = i - batch->keep - 1;
+        if (nth >= batch->count || terms[nth] != ghost->terms[i]) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+/* A batch supersedes what a disk held after batch->keep. */
+static bool shortens(struct sim_check *check, dgraft_node_id node, const struct dgraft_batch *batch,
+                     const dgraft_term *terms)
+{
+    const struct sim_ghost *ghost = &check->ghosts[node];
+    const dgraft_index differs = first_difference(ghost, batch, terms);
+
+    if (differs == 0) {
+        check->counts->of[SIM_COUNT_REWRITE]++;
+        return true;
+    }
+    check->counts->of[SIM_COUNT_TRUNCATION]++;
+    if (differs - batch->keep > batch->count) {
+        return sim_check_fail(check, "I-TRUNC: node %u cuts its log at %llu without a conflict", node,
+                              (unsigned long long)differs);
+    }
+    for (dgraft_index i = differs; i <= ghost->last && i <= check->committed_last; i++) {
+        if (check->committed[i].term == ghost->terms[i]) {
+            return sim_check_fail(check, "I-TRUNC: node %u overwrites (%llu, %llu), which is committed", node,
+                                  (unsigned long long)i, (unsigned long long)ghost->terms[i]);
+        }
+    }
+    return true;
+}
+
+/* Reads the records of a batch into the tree; their terms go to `terms`. */
+static bool read_records(struct sim_check *check, dgraft_node_id node, const struct dgraft_batch *batch,
+                         const uint8_t *records, dgraft_term *terms)
+{
+    const struct sim_ghost *ghost = &check->ghosts[node];
+    dgraft_term before = batch->keep == 0 ? 0 : ghost->terms[batch->keep];
+    size_t left = (size_t)(batch->length - DGRAFT_BATCH_HEADER_BYTES);
+
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct dgraft_record record;
+        struct sim_command command = {0};
+        size_t used = 0;
+        const enum dgraft_refusal refusal = dgraft_record_decode(records, left, &record, &used);
+        if (refusal != DGRAFT_ACCEPT || record.entry.index != batch->first + i) {
+            return sim_check_fail(check, "I-DUR: node %u syncs a batch whose record %u is %s", node, i,
+                                  dgraft_refusal_name(refusal));
+        }
+        if (record.entry.kind == DGRAFT_ENTRY_COMMAND &&
+            !sim_command_decode(record.payload, record.entry.payload_bytes, &command)) {
+            return sim_check_fail(check, "I-DUR: node %u syncs a command that nobody proposed", node);
+        }
+        const struct sim_entry entry = {
+            .term = record.entry.term,
+            .before = before,
+            .hash = XXH3_64bits_withSeed(record.payload, record.entry.payload_bytes, record.tag),
+            .operation = command.operation,
+            .kind = record.entry.kind,
+        };
+        if (!sim_check_entry(check, record.entry.index, &entry, "on a disk")) {
+            return false;
+        }
+        terms[i] = before = record.entry.term;
+        records += used;
+        left -= used;
+    }
+    return true;
+}
+
+static bool batch_synced(struct sim_check *check, dgraft_node_id node, const struct dgraft_batch *batch,
+                         const uint8_t *records)
+{
+    struct sim_ghost *ghost = &check->ghosts[node];
+
+    if (batch->keep > ghost->last || (batch->count > 0 && batch->first != batch->keep + 1)) {
+        return sim_check_fail(check, "I-DUR: node %u syncs a batch that keeps %llu of %llu entries", node,
+                              (unsigned long long)batch->keep, (unsigned long long)ghost->last);
+    }
+    dgraft_term *terms = calloc((size_t)batch->count + 1, sizeof *terms);
+    if (terms == NULL || !sim_ghost_reserve(ghost, batch->keep + batch->count)) {
+        free(terms);
+        return sim_check_fail(check, "out of memory");
+    }
+    const bool good = read_records(check, node, batch, records, terms) &&
+                      (batch->keep == ghost->last || shortens(check, node, batch, terms));
+    if (good) {
+        memcpy(&ghost->terms[batch->keep + 1], terms, batch->count * sizeof *terms);
+        ghost->last = batch->keep + batch->count;
+        sim_trace_line(check->trace, node, "disk: batch %llu keeps %llu, ends at %llu",
+                       (unsigned long long)batch->number, (unsigned long long)batch->keep,
+                       (unsigned long long)ghost->last);
+    }
+    free(terms);
+    return good;
+}
+
+static void state_synced(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t size)
+{
+    struct sim_ghost *ghost = &check->ghosts[node];
+    struct dgraft_state_slot newest = {0};
+
+    for (uint32_t number = 0; number < DGRAFT_STATE_SLOTS && (number + 1) * DGRAFT_BLOCK_BYTES <= size; number++) {
+        struct dgraft_state_slot slot;
+        dgraft_slot_decode(bytes + (size_t)number * DGRAFT_BLOCK_BYTES, DGRAFT_BLOCK_BYTES, number, &slot);
+        if (slot.refusal == DGRAFT_ACCEPT && slot.version >= newest.version) {
+            newest = slot;
+        }
+    }
+    if (newest.term < ghost->state_term) {
+        sim_check_fail(check, "I-TERM: node %u saves term %llu after %llu", node, (unsigned long long)newest.term,
+                       (unsigned long long)ghost->state_term);
+        return;
+    }
+    if (newest.term == ghost->state_term && ghost->state_vote != 0 && newest.vote != ghost->state_vote) {
+        sim_check_fail(check, "I-VOTE: node %u saves vote %u after %u in term %llu", node, newest.vote,
+                       ghost->state_vote, (unsigned long long)newest.term);
+        return;
+    }
+    if (!sim_ghost_reserve_votes(ghost, newest.term)) {
+        sim_check_fail(check, "terms run away: %llu", (unsigned long long)newest.term);
+        return;
+    }
+    ghost->state_term = newest.term;
+    ghost->state_vote = newest.vote;
+    ghost->votes_durable[newest.term] = newest.vote;
+    sim_trace_line(check->trace, node, "disk: term %llu, vote %u", (unsigned long long)newest.term, newest.vote);
+}
+
+void sim_check_synced(struct sim_check *check, dgraft_node_id node, const char *path, const uint8_t *bytes,
+                      uint64_t size, uint64_t begin, uint64_t end)
+{
+    const char *name = strrchr(path, '/');
+
+    name = name == NULL ? path : name + 1;
+    if (strcmp(name, "state") == 0) {
+        state_synced(check, node, bytes, size);
+        return;
+    }
+    each_batch(check, node, bytes, size, begin, end, batch_synced);
+}
+
+void sim_check_down(struct sim_check *check, dgraft_node_id node)
+{
+    struct sim_ghost *ghost = &check->ghosts[node];
+
+    ghost->running = false;
+    free(ghost->before_crash);
+    ghost->before_last = ghost->last;
+    ghost->before_crash = calloc((size_t)ghost->last + 1, sizeof *ghost->before_crash);
+    if (ghost->before_crash == NULL) {
+        sim_check_fail(check, "out of memory");
+        return;
+    }
+    if (ghost->last > 0) {
+        memcpy(ghost->before_crash, ghost->terms, ((size_t)ghost->last + 1) * sizeof *ghost->terms);
+    }
+    ghost->unsynced_count = 0;
+}
+
+static bool batch_unsynced(struct sim_check *check, dgraft_node_id node, const struct dgraft_batch *batch,
+                           const uint8_t *records)
+{
+    struct sim_ghost *ghost = &check->ghosts[node];
+
+    (void)records;
+    if (ghost->unsynced_count < SIM_UNSYNCED_MAX) {
+        ghost->unsynced[ghost->unsynced_count++] = batch->keep;
+    }
+    return true;
+}
+
+void sim_check_unsynced(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t size,
+                        uint64_t begin, uint64_t end)
+{
+    each_batch(check, node, bytes, size, begin, end, batch_unsynced);
+}
+
+/* The log now must hold everything durable before, but for what a batch under way superseded. */
+static bool kept(struct sim_check *check, dgraft_node_id node)
+{
+    const struct sim_ghost *ghost = &check->ghosts[node];
+    dgraft_index must = ghost->before_last;
+
+    if (ghost->before_crash == NULL) {
+        return true;
+    }
+    for (dgraft_index i = 1; i <= ghost->before_last; i++) {
+        if (i > ghost->last || ghost->terms[i] != ghost->before_crash[i]) {
+            must = i - 1;
+            break;
+        }
+    }
+    if (must == ghost->before_last) {
+        return true;
+    }
+    for (uint32_t i = 0; i < ghost->unsynced_count; i++) {
+        if (ghost->unsynced[i] <= must) {
+            return true;
+        }
+    }
+    return sim_check_fail(check, "I-DUR: node %u had (%llu, %llu) on its disk; after the restart its log ends at %llu",
+                          node, (unsigned long long)must + 1, (unsigned long long)ghost->before_crash[must + 1],
+                          (unsigned long long)ghost->last);
+}
+
+void sim_check_opened(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status)
+{
+    struct sim_ghost *ghost = &check->ghosts[node];
+    const dgraft_term last_term = ghost->last == 0 ? 0 : ghost->terms[ghost->last];
+
+    if (status->last.index != ghost->last || status->last.term != last_term) {
+        sim_check_fail(check, "I-DUR: node %u opens with (%llu, %llu), its disk holds (%llu, %llu) for sure", node,
+                       (unsigned long long)status->last.index, (unsigned long long)status->last.term,
+                       (unsigned long long)ghost->last, (unsigned long long)last_term);
+        return;
+    }
+    if (!kept(check, node)) {
+        return;
+    }
+    if (status->term < ghost->state_term ||
+        (status->term == ghost->state_term && ghost->state_vote != 0 && status->vote != ghost->state_vote)) {
+        sim_check_fail(check, "I-TERM: node %u opens with term %llu and vote %u, its disk has %llu and %u", node,
+                       (unsigned long long)status->term, status->vote, (unsigned long long)ghost->state_term,
+                       ghost->state_vote);
+        return;
+    }
+    if (status->commit > check->committed_last) {
+        sim_check_fail(check, "I-CI: node %u opens with commit %llu; committed is %llu", node,
+                       (unsigned long long)status->commit, (unsigned long long)check->committed_last);
+        return;
+    }
+    ghost->seen = *status;
+    ghost->applied = 0;
+    ghost->running = true;
+}

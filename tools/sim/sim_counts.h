@@ -1,0 +1,80 @@
+/* How often each fault struck and each path of the protocol was taken. A campaign in which one never was, proves
+ * nothing about it, and fails.
+ */
+#ifndef SIM_COUNTS_H
+#define SIM_COUNTS_H
+
+#include <stdint.h>
+
+/* X(NAME, what) */
+#define SIM_COUNT_TABLE(X)                                                                                             \
+    X(DATAGRAM_LOST, "datagrams lost")                                                                                 \
+    X(DATAGRAM_TWICE, "datagrams delivered twice")                                                                     \
+    X(DATAGRAM_OVERTOOK, "datagrams that overtook an earlier one")                                                     \
+    X(DATAGRAM_LATE, "datagrams later than an election timeout")                                                       \
+    X(DATAGRAM_FLIPPED, "datagrams with a bit flipped")                                                                \
+    X(DATAGRAM_CUT, "datagrams cut short")                                                                             \
+    X(DATAGRAM_PARTED, "datagrams stopped by a partition")                                                             \
+    X(DATAGRAM_REFUSED, "datagrams refused by a node")                                                                 \
+    X(PARTITION_BOTH, "partitions both ways")                                                                          \
+    X(PARTITION_ONE_WAY, "partitions one way")                                                                         \
+    X(PARTITION_BRIDGE, "partitions with one node that sees both sides")                                               \
+    X(CRASH_POWER, "power failures between operations")                                                                \
+    X(CRASH_PROCESS, "processes killed, page cache kept")                                                              \
+    X(CRASH_IN_WRITE, "power failures within a write")                                                                 \
+    X(CRASH_IN_OPEN, "power failures within recovery")                                                                 \
+    X(CRASH_ALL, "power failures of all nodes at once")                                                                \
+    X(CLOSE, "clean shutdowns")                                                                                        \
+    X(RESTART, "restarts")                                                                                             \
+    X(PAUSE, "nodes paused")                                                                                           \
+    X(DISK_TORN, "files torn by a crash")                                                                              \
+    X(DISK_NAME_LOST, "names, renames or unlinks lost by a crash")                                                     \
+    X(DISK_SHORT_READ, "short reads")                                                                                  \
+    X(DISK_SHORT_WRITE, "short writes")                                                                                \
+    X(DISK_EINTR, "reads and writes interrupted")                                                                      \
+    X(DISK_SYNC_FAILED, "syncs failed")                                                                                \
+    X(DISK_FULL, "writes refused for want of room")                                                                    \
+    X(DISK_STALL, "writes longer than an election timeout")                                                            \
+    X(POISONED, "nodes that stopped because their disk failed")                                                        \
+    X(ELECTION, "leaders")                                                                                             \
+    X(VOTE_GRANT, "votes granted on the wire")                                                                         \
+    X(VOTE_REFUSE, "votes refused on the wire")                                                                        \
+    X(PRE_VOTE_GRANT, "pre-votes granted on the wire")                                                                 \
+    X(PRE_VOTE_REFUSE, "pre-votes refused on the wire")                                                                \
+    X(STEP_DOWN, "leaders that stepped down")                                                                          \
+    X(APPEND_ACK, "appends acknowledged")                                                                              \
+    X(APPEND_REFUSE, "appends refused")                                                                                \
+    X(APPEND_MANY, "appends of several entries")                                                                       \
+    X(APPEND_TO_MANY, "appends to several followers at once")                                                          \
+    X(TRUNCATION, "suffixes overwritten after a conflict")                                                             \
+    X(REWRITE, "entries written again by recovery")                                                                    \
+    X(TORN_CUT, "torn batches cut by recovery")                                                                        \
+    X(FRAGMENT, "fragments")                                                                                           \
+    X(COMMIT, "entries committed")                                                                                     \
+    X(COMMIT_AHEAD, "commits ahead of the node's own disk")                                                            \
+    X(COMMIT_OLD_TERM, "entries of an older term committed")                                                           \
+    X(ANSWER_COMMITTED, "proposals answered COMMITTED")                                                                \
+    X(ANSWER_REFUSED, "proposals answered REFUSED")                                                                    \
+    X(ANSWER_UNKNOWN, "proposals answered UNKNOWN")                                                                    \
+    X(READ_DONE, "reads answered")                                                                                     \
+    X(READ_REFUSED, "reads refused")                                                                                   \
+    X(HEALED, "clusters healed in time")
+
+enum sim_count {
+#define SIM_COUNT_ENUM(name, text) SIM_COUNT_##name,
+    SIM_COUNT_TABLE(SIM_COUNT_ENUM)
+#undef SIM_COUNT_ENUM
+        SIM_COUNT_TOTAL
+};
+
+struct sim_counts {
+    uint64_t of[SIM_COUNT_TOTAL];
+};
+
+/* Returns what is counted, in words. */
+const char *sim_count_text(enum sim_count which);
+
+/* Adds `from` to `to`. */
+void sim_counts_add(struct sim_counts *to, const struct sim_counts *from);
+
+#endif

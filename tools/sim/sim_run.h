@@ -1,0 +1,179 @@
+/* One run: a cluster, its world and its clients, all from one seed and in one thread.
+ *
+ *   sim_plan.c     what a seed draws: how large, how bad, how long
+ *   sim_node.c     a node: opened, turned, performed, crashed
+ *   sim_faults.c   what happens to nodes and links as time goes by
+ *   sim_clients.c  proposals and reads, and the history of their answers
+ *   sim_run.c      the loop; then healing, and what a healthy cluster must do
+ */
+#ifndef SIM_RUN_H
+#define SIM_RUN_H
+
+#include "sim_check.h"
+#include "sim_disk.h"
+#include "sim_network.h"
+#include "sim_queue.h"
+
+#define SIM_MS UINT64_C(1000000)
+
+struct sim_options {
+    uint64_t seed;
+    uint32_t nodes;     /* 0: drawn from 1, 2, 3, 5 */
+    uint64_t steps_max; /* stop after so many events, without healing; 0: no bound */
+    FILE *trace;        /* NULL: none */
+};
+
+/* What the seed drew. Rates are per million. */
+struct sim_plan {
+    uint32_t nodes;
+    uint64_t faulty_ns; /* how long the bad time lasts */
+    struct sim_network_rates network;
+    struct sim_disk_rates disk;
+    uint64_t sync_min_ns;
+    uint64_t sync_max_ns;
+    uint64_t turn_slack_ns;  /* a turn comes up to this late */
+    uint64_t fault_every_ns; /* mean time between faults; 0: none */
+    uint32_t crash_in_write;
+    uint32_t crash_in_open;
+    uint64_t client_every_ns;
+    uint32_t reads;     /* of all operations */
+    uint32_t large;     /* commands larger than a datagram */
+    uint32_t bursts;    /* many at once */
+    uint32_t drift_ppm; /* of clocks */
+    uint64_t segment_bytes;
+    uint64_t inflight_max;
+    size_t small_bytes;
+    size_t cache_bytes;
+};
+
+struct sim_operation {
+    uint64_t number; /* from 1; the value of a write */
+    bool write;
+    uint32_t key;
+    dgraft_node_id node;
+    uint64_t incarnation;
+    uint64_t begin;
+    uint64_t end; /* 0: no answer yet */
+    bool ended;   /* answered, or not even taken */
+    bool counts;  /* in the history: committed, unknown, or a read that returned */
+    uint64_t value;
+    dgraft_index must; /* a read: command that it must see */
+    bool released;
+    uint8_t *payload;
+    uint32_t payload_bytes;
+    struct iovec pieces[2];
+    struct dgraft_proposal proposal;
+    struct dgraft_read read;
+    struct sim_run *run;
+};
+
+/* What callbacks said during a turn; checked when it has ended. */
+struct sim_heard {
+    bool applied; /* otherwise an answer */
+    struct dgraft_position position;
+    uint64_t operation;
+    struct dgraft_proposal_answer answer;
+};
+
+struct sim_node {
+    dgraft_node_id id;
+    char name[8];
+    struct sim_run *run;
+    struct sim_disk *disk;
+    struct dgraft_transport *transport;
+    struct dgraft_driver *driver; /* NULL: down */
+    struct sim_machine machine;
+    uint64_t incarnation;
+    uint64_t clock_offset_ns;
+    int64_t clock_ppm;
+    uint64_t turn_at_ns;  /* of the turn planned; UINT64_MAX: none */
+    uint64_t turn_number; /* a turn with another number is outdated */
+    bool performing;      /* a perform is planned */
+    uint64_t paused_until_ns;
+    uint64_t slow_until_ns; /* the disk finishes nothing before */
+    struct sim_heard *heard;
+    uint32_t heard_count;
+    uint32_t heard_capacity;
+    uint64_t refused_seen;
+};
+
+enum sim_phase { SIM_PHASE_FAULTS = 1, SIM_PHASE_HEALING, SIM_PHASE_QUIET };
+
+struct sim_run {
+    struct sim_options options;
+    struct sim_plan plan;
+    struct sim_random random;
+    struct sim_counts counts;
+    struct sim_trace trace;
+    struct sim_queue queue;
+    struct sim_network network;
+    struct dgraft_memory_hub *hub;
+    struct dgraft_members members;
+    uint64_t cluster;
+    uint64_t election_timeout_ns;
+    struct sim_node nodes[SIM_NODES_MAX]; /* by id */
+    struct sim_check check;
+    uint64_t now_ns;
+    uint64_t until_ns; /* of the phase */
+    uint64_t steps;
+    enum sim_phase phase;
+    struct sim_operation **operations;
+    uint64_t operation_count;
+    uint64_t operation_capacity;
+    uint64_t moments; /* the history's clock */
+};
+
+struct sim_result {
+    uint64_t hash;
+    uint64_t events;
+    uint64_t simulated_ns;
+    uint32_t nodes;
+    struct sim_counts counts;
+    char finding[SIM_FINDING_BYTES]; /* empty: none */
+};
+
+/* Runs one seed to its end, or to the first finding. */
+void sim_run(const struct sim_options *options, struct sim_result *result);
+
+/* What the queue plans. */
+enum sim_plan_kind {
+    SIM_PLAN_ARRIVE = 1,
+    SIM_PLAN_TURN,
+    SIM_PLAN_PERFORM,
+    SIM_PLAN_RESTART,
+    SIM_PLAN_FAULT,
+    SIM_PLAN_HEAL,
+    SIM_PLAN_CLIENT
+};
+
+/* sim_plan.c */
+void sim_plan_draw(struct sim_plan *plan, struct sim_random *random, uint32_t nodes);
+
+/* sim_run.c */
+bool sim_later(struct sim_run *run, uint64_t delay_ns, uint32_t kind, dgraft_node_id node, uint64_t number, void *data);
+
+/* sim_node.c */
+bool sim_node_format(struct sim_run *run, dgraft_node_id id);
+void sim_node_open(struct sim_node *node);
+void sim_node_turn(struct sim_node *node);
+void sim_node_perform(struct sim_node *node);
+void sim_node_plan_turn(struct sim_node *node, uint64_t at_ns);
+enum sim_crash { SIM_CRASH_POWER = 1, SIM_CRASH_PROCESS };
+void sim_node_crash(struct sim_node *node, enum sim_crash how);
+void sim_node_close(struct sim_node *node);
+/* Keeps what a callback said until the turn has ended. */
+void sim_node_hear(struct sim_node *node, const struct sim_heard *heard);
+void sim_node_free(struct sim_node *node);
+
+/* sim_faults.c */
+void sim_fault(struct sim_run *run);
+void sim_heal(struct sim_run *run);
+
+/* sim_clients.c */
+void sim_client(struct sim_run *run);
+struct sim_operation *sim_propose(struct sim_run *run, struct sim_node *node, uint32_t payload_bytes);
+void sim_read(struct sim_run *run, struct sim_node *node);
+bool sim_history_check(struct sim_run *run);
+void sim_clients_free(struct sim_run *run);
+
+#endif
