@@ -22,6 +22,11 @@ struct command {
 static const struct command commands[] = {
     {"format", "raftctl format", "make the directory of a new node", command_format},
     {"inspect", "raftctl inspect", "say what a node's files hold, and whether they are sound", command_inspect},
+    {"put", "raftctl put", "store a value under a key", command_put},
+    {"get", "raftctl get", "write the value of a key", command_get},
+    {"delete", "raftctl delete", "remove a key", command_delete},
+    {"load", "raftctl load", "store files and directories, or compare them with what is stored", command_load},
+    {"status", "raftctl status", "say who leads, who is reachable, and whether all is well", command_status},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -1,0 +1,40 @@
+/* Whom a client may ask. */
+#include "kv_client_state.h"
+
+#include <string.h>
+
+unsigned kv_client_server_count(const struct kv_client *client)
+{
+    return client->server_count;
+}
+
+const char *kv_client_server(const struct kv_client *client, unsigned place)
+{
+    return client->servers[place].text;
+}
+
+int kv_client_server_add(struct kv_client *client, const char *text)
+{
+    struct kv_server server = {.heard_at_ns = 0};
+    char why[1];
+    size_t size = strlen(text);
+    if (size >= sizeof server.text || dgraft_udp_resolve(text, &server.address, why, sizeof why) != DGRAFT_OK) {
+        return -1;
+    }
+    for (unsigned i = 0; i < client->server_count; i++) {
+        if (dgraft_address_equal(&client->servers[i].address, &server.address)) {
+            return (int)i;
+        }
+    }
+    if (client->server_count == KV_SERVERS_MAX) {
+        return -1;
+    }
+    memcpy(server.text, text, size);
+    client->servers[client->server_count] = server;
+    return (int)client->server_count++;
+}
+
+void kv_client_aim(struct kv_client *client, unsigned place)
+{
+    client->target = place;
+}

@@ -1,0 +1,45 @@
+/* What servers said about themselves, read and judged. Nothing here asks anybody. */
+#ifndef RAFTCTL_STATUS_VIEW_H
+#define RAFTCTL_STATUS_VIEW_H
+
+#include <dgraft/types.h>
+#include <jansson.h>
+#include <stdio.h>
+
+#define STATUS_ROWS_MAX 64u
+
+/* One server. Its strings view the JSON. */
+struct status_row {
+    const char *server; /* the address that was asked */
+    json_t *json;       /* NULL: no answer */
+    uint64_t node;      /* 0 unknown, as all that follows */
+    uint64_t term;
+    uint64_t leader;
+    uint64_t commit;
+    uint64_t applied;
+    uint64_t last;
+    uint64_t durable;
+    const char *role;
+    const char *cluster;
+    const char *cluster_id;
+    const char *poisoned; /* NULL: it is not */
+};
+
+struct status_view {
+    struct status_row rows[STATUS_ROWS_MAX];
+    unsigned count;
+};
+
+/* Reads a row's JSON, which may be anything. row->server and row->json are given. */
+void status_row_read(struct status_row *row);
+
+/* Returns the answer to believe about members: the newest leader's, otherwise the newest; NULL when there is none. */
+const struct status_row *status_view_best(const struct status_view *view);
+
+/* Prints one aligned line per server, then what each dropped and why. */
+void status_view_print(const struct status_view *view, FILE *stream);
+
+/* Writes the verdict as one line, with what to do when something is wrong. Returns whether all is well. */
+bool status_view_judge(const struct status_view *view, char *text, size_t text_bytes);
+
+#endif
