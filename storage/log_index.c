@@ -1,0 +1,215 @@
+#include "log_index.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXTENT_BYTES = 65536 };
+
+bool dgraft_log_init(struct dgraft_log *log, uint32_t runs_max)
+{
+    memset(log, 0, sizeof *log);
+    log->runs_max = runs_max;
+    log->runs = calloc(runs_max, sizeof *log->runs);
+    return log->runs != NULL;
+}
+
+void dgraft_log_free(struct dgraft_log *log)
+{
+    free(log->extents);
+    free(log->runs);
+    free(log->memberships);
+    memset(log, 0, sizeof *log);
+}
+
+dgraft_term dgraft_log_term(const struct dgraft_log *log, dgraft_index index)
+{
+    if (index == 0 || index > log->last.index) {
+        return 0;
+    }
+    uint32_t begin = 0;
+    uint32_t end = log->run_count;
+    while (begin < end) { /* the first run that begins after index */
+        const uint32_t middle = begin + (end - begin) / 2;
+        if (log->runs[middle].first <= index) {
+            begin = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    return begin == 0 ? 0 : log->runs[begin - 1].term;
+}
+
+const struct dgraft_extent *dgraft_log_extent(const struct dgraft_log *log, dgraft_index index)
+{
+    size_t begin = 0;
+    size_t end = log->extent_count;
+    while (begin < end) { /* the first extent that ends at index or after it */
+        const size_t middle = begin + (end - begin) / 2;
+        if (log->extents[middle].last < index) {
+            begin = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    if (begin == log->extent_count || log->extents[begin].first > index) {
+        return NULL;
+    }
+    return &log->extents[begin];
+}
+
+/* Returns the array with room for `wanted` items of `item` bytes, or NULL and the old one is as it was. */
+static void *grown(void *array, size_t *capacity, size_t wanted, size_t item)
+{
+    if (wanted <= *capacity) {
+        return array;
+    }
+    size_t larger = *capacity == 0 ? 16 : *capacity;
+    while (larger < wanted) {
+        if (larger > SIZE_MAX / 2 / item) {
+            return NULL;
+        }
+        larger *= 2;
+    }
+    void *moved = realloc(array, larger * item);
+    if (moved != NULL) {
+        *capacity = larger;
+    }
+    return moved;
+}
+
+void dgraft_plan_begin(struct dgraft_plan *plan, dgraft_index keep, dgraft_term keep_term)
+{
+    memset(&plan->batch, 0, sizeof plan->batch);
+    plan->sequence = 0;
+    plan->keep_term = keep_term;
+    plan->last = (struct dgraft_position){keep, keep_term};
+    plan->run_count = 0;
+    plan->membership_count = 0;
+}
+
+bool dgraft_plan_entry(struct dgraft_plan *plan, const struct dgraft_entry *entry)
+{
+    if (entry->term != plan->last.term || plan->run_count == 0) {
+        struct dgraft_term_run *runs = grown(plan->runs, &plan->run_capacity, plan->run_count + 1, sizeof *plan->runs);
+        if (runs == NULL) {
+            return false;
+        }
+        plan->runs = runs;
+        plan->runs[plan->run_count++] = (struct dgraft_term_run){entry->index, entry->term};
+    }
+    if (entry->kind == DGRAFT_ENTRY_MEMBERSHIP) {
+        dgraft_index *memberships =
+            grown(plan->memberships, &plan->membership_capacity, plan->membership_count + 1, sizeof *plan->memberships);
+        if (memberships == NULL) {
+            return false;
+        }
+        plan->memberships = memberships;
+        plan->memberships[plan->membership_count++] = entry->index;
+    }
+    plan->last = (struct dgraft_position){entry->index, entry->term};
+    return true;
+}
+
+void dgraft_plan_free(struct dgraft_plan *plan)
+{
+    free(plan->runs);
+    free(plan->memberships);
+    memset(plan, 0, sizeof *plan);
+}
+
+bool dgraft_log_reserve(struct dgraft_log *log, const struct dgraft_plan *plan)
+{
+    struct dgraft_extent *extents =
+        grown(log->extents, &log->extent_capacity, log->extent_count + 1, sizeof *log->extents);
+    if (extents == NULL) {
+        return false;
+    }
+    log->extents = extents;
+    dgraft_index *memberships = grown(log->memberships, &log->membership_capacity,
+                                      log->membership_count + plan->membership_count + 1, sizeof *log->memberships);
+    if (memberships == NULL) {
+        return false;
+    }
+    log->memberships = memberships;
+    return true;
+}
+
+static void truncate_log(struct dgraft_log *log, dgraft_index keep, dgraft_term keep_term)
+{
+    while (log->extent_count > 0 && log->extents[log->extent_count - 1].first > keep) {
+        log->extent_count--;
+    }
+    if (log->extent_count > 0 && log->extents[log->extent_count - 1].last > keep) {
+        log->extents[log->extent_count - 1].last = keep;
+    }
+    while (log->run_count > 0 && log->runs[log->run_count - 1].first > keep) {
+        log->run_count--;
+    }
+    if (log->run_count == 0 && keep > 0) {
+        /* Cut below every run that is kept: what is known from here on begins with keep itself. */
+        log->runs[log->run_count++] = (struct dgraft_term_run){keep, keep_term};
+    }
+    while (log->membership_count > 0 && log->memberships[log->membership_count - 1] > keep) {
+        log->membership_count--;
+    }
+    log->last = (struct dgraft_position){keep, keep_term};
+}
+
+static void push_run(struct dgraft_log *log, const struct dgraft_term_run *run)
+{
+    if (log->run_count > 0 && log->runs[log->run_count - 1].term == run->term) {
+        return;
+    }
+    if (log->run_count == log->runs_max) {
+        memmove(log->runs, log->runs + 1, (log->run_count - 1) * sizeof *log->runs);
+        log->run_count--;
+    }
+    log->runs[log->run_count++] = *run;
+}
+
+/* Returns whether a batch can be found by walking on from the newest extent. */
+static bool extends(const struct dgraft_log *log, const struct dgraft_plan *plan)
+{
+    if (log->cut || log->extent_count == 0) {
+        return false;
+    }
+    const struct dgraft_extent *newest = &log->extents[log->extent_count - 1];
+    return newest->sequence == plan->sequence && newest->last == plan->batch.keep &&
+           plan->batch.offset > newest->offset && plan->batch.offset - newest->offset < EXTENT_BYTES;
+}
+
+void dgraft_log_apply(struct dgraft_log *log, const struct dgraft_plan *plan)
+{
+    const struct dgraft_batch *batch = &plan->batch;
+    assert(batch->keep <= log->last.index);
+    if (batch->keep < log->last.index) {
+        truncate_log(log, batch->keep, plan->keep_term);
+        log->cut = true;
+    }
+    if (batch->count > 0) {
+        if (extends(log, plan)) {
+            log->extents[log->extent_count - 1].last = plan->last.index;
+        } else {
+            assert(log->extent_count < log->extent_capacity);
+            log->extents[log->extent_count++] =
+                (struct dgraft_extent){batch->first, plan->last.index, plan->sequence, batch->offset};
+            log->cut = false;
+        }
+        for (size_t i = 0; i < plan->run_count; i++) {
+            push_run(log, &plan->runs[i]);
+        }
+        assert(log->membership_count + plan->membership_count <= log->membership_capacity);
+        for (size_t i = 0; i < plan->membership_count; i++) {
+            log->memberships[log->membership_count++] = plan->memberships[i];
+        }
+        log->last = plan->last;
+    }
+    if (batch->commit > log->commit) {
+        log->commit = batch->commit;
+    }
+    if (log->commit > log->last.index) {
+        log->commit = log->last.index;
+    }
+    log->newest = *batch;
+}

@@ -1,0 +1,73 @@
+/* What is known in memory of a log's entries in force: where they lie, the newest runs of terms, which of them are
+ * memberships. One extent stands for at least 64 KiB of a file, so memory does not grow with the number of entries.
+ *
+ * Changes come as plans: a plan is filled from descriptors (of a batch to be written, or one that was read), room for
+ * it is reserved, and then applying it cannot fail.
+ */
+#ifndef DGRAFT_LOG_INDEX_H
+#define DGRAFT_LOG_INDEX_H
+
+#include <dgraft/inspect.h>
+
+/* Entries first to last in force lie in order in the batches that begin at offset. */
+struct dgraft_extent {
+    dgraft_index first;
+    dgraft_index last;
+    uint64_t sequence;
+    uint64_t offset;
+};
+
+struct dgraft_log {
+    struct dgraft_position last;
+    struct dgraft_extent *extents;
+    size_t extent_count;
+    size_t extent_capacity;
+    bool cut; /* superseded records lie behind the newest extent: what comes next begins one of its own */
+    struct dgraft_term_run *runs; /* the newest, oldest first */
+    uint32_t run_count;
+    uint32_t runs_max;
+    dgraft_index *memberships; /* of all entries of that kind in force, ascending */
+    size_t membership_count;
+    size_t membership_capacity;
+    dgraft_index commit; /* newest hint */
+    struct dgraft_batch newest;
+};
+
+struct dgraft_plan {
+    struct dgraft_batch batch; /* offset, number and checksum may come late, but before applying */
+    uint64_t sequence;
+    dgraft_term keep_term; /* of the entry at batch.keep */
+    struct dgraft_position last;
+    struct dgraft_term_run *runs;
+    size_t run_count;
+    size_t run_capacity;
+    dgraft_index *memberships;
+    size_t membership_count;
+    size_t membership_capacity;
+};
+
+/* Returns false when memory is short. */
+DGRAFT_MUST_USE bool dgraft_log_init(struct dgraft_log *log, uint32_t runs_max);
+void dgraft_log_free(struct dgraft_log *log);
+
+/* Returns the term of an entry as far as the runs know; 0 beyond the log or when it is older than they are. The term at
+ * 0 is 0. */
+dgraft_term dgraft_log_term(const struct dgraft_log *log, dgraft_index index);
+
+/* Returns the extent that holds an entry in force, or NULL. */
+const struct dgraft_extent *dgraft_log_extent(const struct dgraft_log *log, dgraft_index index);
+
+/* Empties a plan and keeps its memory. keep_term is that of `keep`, from wherever it is known. */
+void dgraft_plan_begin(struct dgraft_plan *plan, dgraft_index keep, dgraft_term keep_term);
+
+/* Takes the next entry. Returns false when memory is short. */
+DGRAFT_MUST_USE bool dgraft_plan_entry(struct dgraft_plan *plan, const struct dgraft_entry *entry);
+void dgraft_plan_free(struct dgraft_plan *plan);
+
+/* Makes room for a plan. Returns false when memory is short. */
+DGRAFT_MUST_USE bool dgraft_log_reserve(struct dgraft_log *log, const struct dgraft_plan *plan);
+
+/* Supersedes what follows keep, appends the rest. Room must have been reserved. */
+void dgraft_log_apply(struct dgraft_log *log, const struct dgraft_plan *plan);
+
+#endif

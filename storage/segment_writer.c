@@ -1,0 +1,164 @@
+#include "segment_writer.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool fail(struct dgraft_writer *writer, const char *verb, const char *name, int error)
+{
+    writer->failure.verb = verb;
+    writer->failure.error = error;
+    (void)strncpy(writer->failure.name, name, sizeof writer->failure.name - 1);
+    return false;
+}
+
+bool dgraft_writer_save(struct dgraft_writer *writer, const struct dgraft_state_slot *slot)
+{
+    uint8_t block[DGRAFT_BLOCK_BYTES];
+    struct iovec pieces[2] = {{block, sizeof block}, {block, sizeof block}};
+    dgraft_slot_encode(slot, block);
+    const uint64_t offset = (uint64_t)dgraft_slot_of_version(slot->version) * DGRAFT_BLOCK_BYTES;
+    int result = dgraft_disk_write(writer->disk, writer->state_file, pieces, 2, offset);
+    if (result < 0) {
+        return fail(writer, "write", "state", result);
+    }
+    result = dgraft_disk_sync(writer->disk, writer->state_file);
+    return result < 0 ? fail(writer, "sync", "state", result) : true;
+}
+
+/* Makes a segment of zeros whose name is durable. Returns the file or a negative errno. */
+static int make_segment(struct dgraft_writer *writer, const char *name, uint64_t bytes)
+{
+    int file = dgraft_disk_open(writer->disk, name, DGRAFT_FS_CREATE);
+    int result = file;
+    if (file == -EEXIST) { /* left by an attempt that failed */
+        file = dgraft_disk_open(writer->disk, name, DGRAFT_FS_WRITE);
+        result = file < 0 ? file : dgraft_disk_truncate(writer->disk, file, 0);
+    }
+    if (result >= 0) {
+        result = dgraft_disk_zero(writer->disk, file, 0, bytes);
+    }
+    if (result >= 0) {
+        result = dgraft_disk_sync(writer->disk, file);
+    }
+    if (result >= 0) {
+        result = dgraft_disk_sync_directory(writer->disk);
+    }
+    if (result < 0) {
+        if (file >= 0) {
+            dgraft_disk_close(writer->disk, file);
+            (void)dgraft_disk_unlink(writer->disk, name);
+        }
+        return result;
+    }
+    return file;
+}
+
+void dgraft_writer_spare(struct dgraft_writer *writer)
+{
+    char name[DGRAFT_SEGMENT_NAME_BYTES];
+    if (writer->spare_file >= 0 || writer->failure.verb != NULL) {
+        return;
+    }
+    dgraft_segment_name(writer->sequence + 1, name);
+    const int file = make_segment(writer, name, writer->segment_bytes);
+    if (file >= 0) {
+        writer->spare_file = file;
+        writer->spare_bytes = writer->segment_bytes;
+        writer->spare_named = true;
+    }
+}
+
+/* Begins the next segment: its header is durable before the first batch is written, so that a header that cannot be
+ * read with batches behind it is known to have rotted. */
+static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
+{
+    char name[DGRAFT_SEGMENT_NAME_BYTES];
+    uint8_t block[DGRAFT_BLOCK_BYTES];
+    const uint64_t sequence = writer->sequence + 1;
+    dgraft_segment_name(sequence, name);
+    int file = writer->spare_file;
+    uint64_t bytes = writer->spare_bytes;
+    if (file < 0) {
+        const uint64_t own =
+            DGRAFT_BLOCK_BYTES + (batch->length + DGRAFT_BLOCK_BYTES - 1) / DGRAFT_BLOCK_BYTES * DGRAFT_BLOCK_BYTES;
+        bytes = own > writer->segment_bytes ? own : writer->segment_bytes;
+        atomic_fetch_add_explicit(&writer->spares_late, 1, memory_order_relaxed);
+        file = make_segment(writer, name, bytes);
+        if (file < 0) {
+            return fail(writer, "make", name, file);
+        }
+    } else if (!writer->spare_named) {
+        const int named = dgraft_disk_sync_directory(writer->disk);
+        if (named < 0) {
+            return fail(writer, "sync the directory of", name, named);
+        }
+    }
+    writer->spare_file = -1;
+    dgraft_disk_close(writer->disk, writer->file);
+    writer->file = file;
+    writer->file_bytes = bytes;
+    writer->sequence = sequence;
+    writer->offset = DGRAFT_BLOCK_BYTES;
+    writer->fresh = false;
+    const struct dgraft_segment_header header = {.identity = writer->identity,
+                                                 .sequence = sequence,
+                                                 .first_batch = writer->next_number,
+                                                 .follows = writer->number,
+                                                 .chain = writer->chain,
+                                                 .first = batch->first};
+    struct iovec piece = {block, sizeof block};
+    dgraft_segment_encode(&header, block);
+    int result = dgraft_disk_write(writer->disk, file, &piece, 1, 0);
+    if (result < 0) {
+        return fail(writer, "write", name, result);
+    }
+    result = dgraft_disk_sync(writer->disk, file);
+    return result < 0 ? fail(writer, "sync", name, result) : true;
+}
+
+bool dgraft_writer_append(struct dgraft_writer *writer, struct dgraft_batch *batch, struct iovec *pieces,
+                          size_t piece_count)
+{
+    uint8_t header[DGRAFT_BATCH_HEADER_BYTES];
+    char name[DGRAFT_SEGMENT_NAME_BYTES];
+    batch->length = DGRAFT_BATCH_HEADER_BYTES;
+    batch->records_checksum = 0;
+    for (size_t i = 1; i < piece_count; i++) {
+        batch->length += pieces[i].iov_len;
+        batch->records_checksum = dgraft_crc32c(batch->records_checksum, pieces[i].iov_base, pieces[i].iov_len);
+    }
+    const bool fits = writer->offset <= writer->file_bytes && batch->length <= writer->file_bytes - writer->offset;
+    if ((writer->fresh || !fits) && !roll(writer, batch)) {
+        return false;
+    }
+    batch->number = writer->next_number;
+    batch->previous = writer->chain;
+    batch->offset = writer->offset;
+    const struct dgraft_place place = {writer->identity.store, writer->sequence, writer->offset};
+    dgraft_batch_encode(batch, &place, header);
+    pieces[0] = (struct iovec){header, sizeof header};
+    dgraft_segment_name(writer->sequence, name);
+    int result = dgraft_disk_write(writer->disk, writer->file, pieces, piece_count, batch->offset);
+    if (result < 0) {
+        return fail(writer, "write", name, result);
+    }
+    result = dgraft_disk_sync(writer->disk, writer->file);
+    if (result < 0) {
+        return fail(writer, "sync", name, result);
+    }
+    writer->number = batch->number;
+    writer->next_number = batch->number + 1;
+    writer->chain = batch->checksum;
+    writer->offset += batch->length;
+    return true;
+}
+
+void dgraft_writer_close(struct dgraft_writer *writer)
+{
+    dgraft_disk_close(writer->disk, writer->state_file);
+    dgraft_disk_close(writer->disk, writer->file);
+    dgraft_disk_close(writer->disk, writer->spare_file);
+    writer->state_file = -1;
+    writer->file = -1;
+    writer->spare_file = -1;
+}

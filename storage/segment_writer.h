@@ -1,0 +1,51 @@
+/* The performing side of a store: saves of term and vote, batches into segments, the spare segment. Touches nothing
+ * that the other thread reads.
+ */
+#ifndef DGRAFT_SEGMENT_WRITER_H
+#define DGRAFT_SEGMENT_WRITER_H
+
+#include "disk_format.h"
+#include "full_io.h"
+
+/* What failed first, to be told in words. */
+struct dgraft_failure {
+    const char *verb; /* NULL: nothing has failed */
+    char name[DGRAFT_SEGMENT_NAME_BYTES];
+    int error;
+};
+
+struct dgraft_writer {
+    struct dgraft_disk *disk;
+    struct dgraft_identity identity;
+    uint64_t segment_bytes;
+    int state_file;
+    int file;          /* of the segment that is written; -1 when `fresh` */
+    uint64_t sequence; /* of the newest segment that was used */
+    uint64_t offset;   /* where the next batch goes */
+    uint64_t file_bytes;
+    bool fresh;           /* the next batch begins a segment */
+    uint64_t number;      /* of the newest batch in force */
+    uint32_t chain;       /* its checksum */
+    uint64_t next_number; /* of the next batch: above all that were ever begun */
+    int spare_file;       /* -1: none; its sequence is sequence + 1 */
+    uint64_t spare_bytes;
+    bool spare_named; /* its name is durable */
+    _Atomic uint64_t spares_late;
+    struct dgraft_failure failure;
+};
+
+/* Writes both copies of a save and syncs it. Returns false and sets failure. */
+DGRAFT_MUST_USE bool dgraft_writer_save(struct dgraft_writer *writer, const struct dgraft_state_slot *slot);
+
+/* Writes a batch and syncs it: pieces[0] is left free for the header, the records follow; the array is used up. Sets
+ * the batch's length, number, previous, checksums and offset. Returns false and sets failure. */
+DGRAFT_MUST_USE bool dgraft_writer_append(struct dgraft_writer *writer, struct dgraft_batch *batch,
+                                          struct iovec *pieces, size_t piece_count);
+
+/* Makes the next segment ready. Failure leaves things as they were. */
+void dgraft_writer_spare(struct dgraft_writer *writer);
+
+/* Closes all files. */
+void dgraft_writer_close(struct dgraft_writer *writer);
+
+#endif

@@ -1,0 +1,337 @@
+#include "storage_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEGMENT_BYTES_DEFAULT = 8 * 1024 * 1024, RUNS_MAX_DEFAULT = 256, DIRECTORY_BYTES_MAX = 980 };
+
+/* Takes the lock file, making it when it was lost. */
+static enum dgraft_status lock_directory(struct dgraft_storage *storage, struct dgraft_why *why)
+{
+    struct dgraft_disk *disk = &storage->disk;
+    int file = dgraft_disk_open(disk, "lock", DGRAFT_FS_WRITE);
+    if (file == -ENOENT) {
+        const int state = dgraft_disk_open(disk, "state", DGRAFT_FS_READ);
+        if (state < 0) {
+            return dgraft_why_set(
+                why, DGRAFT_STATUS_NOT_FOUND,
+                "%.250s is no node's directory, or one whose format never finished; remove what is left of "
+                "it and make it with `raftctl format`",
+                disk->directory);
+        }
+        dgraft_disk_close(disk, state);
+        file = dgraft_disk_open(disk, "lock", DGRAFT_FS_CREATE);
+    }
+    if (file < 0) {
+        return dgraft_why_errno(why, disk, "open", "lock", file);
+    }
+    const int result = dgraft_disk_lock(disk, file);
+    if (result < 0) {
+        dgraft_disk_close(disk, file);
+        return dgraft_why_errno(why, disk, "lock", "", result);
+    }
+    storage->lock_file = file;
+    return DGRAFT_OK;
+}
+
+/* Opens the files that will be written. Nothing is written yet. */
+static enum dgraft_status open_files(struct dgraft_storage *storage, const struct dgraft_recovery *recovery,
+                                     struct dgraft_why *why)
+{
+    struct dgraft_writer *writer = &storage->writer;
+    char name[DGRAFT_SEGMENT_NAME_BYTES];
+    const struct dgraft_segment *tail = &recovery->segments[recovery->tail];
+    const struct dgraft_segment *newest = &recovery->segments[recovery->segment_count - 1];
+    writer->state_file = dgraft_disk_open(&storage->disk, "state", DGRAFT_FS_WRITE);
+    if (writer->state_file < 0) {
+        return dgraft_why_errno(why, &storage->disk, "open", "state", writer->state_file);
+    }
+    if (newest->use == DGRAFT_USE_SPARE) {
+        dgraft_segment_name(newest->sequence, name);
+        writer->spare_file = dgraft_disk_open(&storage->disk, name, DGRAFT_FS_WRITE);
+        if (writer->spare_file < 0) {
+            return dgraft_why_errno(why, &storage->disk, "open", name, writer->spare_file);
+        }
+        writer->spare_bytes = newest->file_bytes;
+        newest--;
+    }
+    writer->sequence = newest->sequence;
+    writer->number = recovery->log.newest.number;
+    writer->chain = recovery->log.newest.checksum;
+    writer->next_number = recovery->next_number;
+    writer->fresh = recovery->torn || recovery->unproven || newest != tail;
+    if (!writer->fresh) {
+        dgraft_segment_name(tail->sequence, name);
+        writer->file = dgraft_disk_open(&storage->disk, name, DGRAFT_FS_WRITE);
+        if (writer->file < 0) {
+            return dgraft_why_errno(why, &storage->disk, "open", name, writer->file);
+        }
+        writer->file_bytes = tail->file_bytes;
+        writer->offset = recovery->tail_end;
+    }
+    return DGRAFT_OK;
+}
+
+static enum dgraft_status failed(struct dgraft_storage *storage, struct dgraft_why *why)
+{
+    const struct dgraft_failure *failure = &storage->writer.failure;
+    return dgraft_why_errno(why, &storage->disk, failure->verb, failure->name, failure->error);
+}
+
+/* Writes the unproven batch again, into a fresh segment whose header says that the log goes on from the batch before
+ * it. Until that write is whole, the old copy is in force; then the old one is not, wherever it may still be seen. */
+static enum dgraft_status rewrite_last(struct dgraft_storage *storage, struct dgraft_recovery *recovery,
+                                       struct dgraft_why *why)
+{
+    struct dgraft_plan *plan = &recovery->last;
+    char name[DGRAFT_SEGMENT_NAME_BYTES];
+    const uint64_t size = plan->batch.length - DGRAFT_BATCH_HEADER_BYTES;
+    const uint32_t checksum = plan->batch.records_checksum;
+    dgraft_segment_name(plan->sequence, name);
+    uint8_t *bytes = malloc(size == 0 ? 1 : (size_t)size);
+    if (bytes == NULL) {
+        return dgraft_why_errno(why, &storage->disk, "read", name, -ENOMEM);
+    }
+    enum dgraft_status status = DGRAFT_OK;
+    const int file = dgraft_disk_open(&storage->disk, name, DGRAFT_FS_READ);
+    const int64_t got = file < 0 ? file
+                                 : dgraft_disk_read(&storage->disk, file, bytes, (size_t)size,
+                                                    plan->batch.offset + DGRAFT_BATCH_HEADER_BYTES);
+    dgraft_disk_close(&storage->disk, file);
+    if (got < 0 || (uint64_t)got != size || dgraft_crc32c(0, bytes, (size_t)size) != checksum) {
+        status = dgraft_why_errno(why, &storage->disk, "read", name, got < 0 ? got : -EIO);
+    } else if (!dgraft_log_reserve(&storage->log, plan)) {
+        status = dgraft_why_errno(why, &storage->disk, "read", name, -ENOMEM);
+    } else {
+        struct iovec pieces[2] = {{NULL, 0}, {bytes, (size_t)size}};
+        plan->batch.saves = storage->saves;
+        plan->batch.term = storage->term;
+        if (dgraft_writer_append(&storage->writer, &plan->batch, pieces, 2)) {
+            plan->sequence = storage->writer.sequence;
+            dgraft_log_apply(&storage->log, plan);
+            storage->rewritten = plan->batch.count;
+        } else {
+            status = failed(storage, why);
+        }
+    }
+    free(bytes);
+    return status;
+}
+
+/* Makes durable, and marks as durable, what was found. Only an open that found everything marked writes nothing. */
+static enum dgraft_status settle(struct dgraft_storage *storage, struct dgraft_recovery *recovery,
+                                 struct dgraft_why *why)
+{
+    const bool saved = recovery->state_whole && !recovery->choice.lost && recovery->saves == recovery->slot.version;
+    if (!saved) {
+        const struct dgraft_state_slot slot = {.version = recovery->choice.version,
+                                               .term = recovery->choice.term,
+                                               .vote = recovery->choice.vote,
+                                               .generation = recovery->slot.generation,
+                                               .identity = recovery->identity};
+        if (!dgraft_writer_save(&storage->writer, &slot)) {
+            return failed(storage, why);
+        }
+        storage->saves = slot.version;
+    } else if (!storage->writer.fresh) {
+        storage->marked = true;
+        return DGRAFT_OK;
+    }
+    enum dgraft_status status = DGRAFT_OK;
+    if (recovery->unproven) {
+        status = rewrite_last(storage, recovery, why);
+    }
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    struct dgraft_plan mark = {.keep_term = storage->log.last.term, .last = storage->log.last};
+    struct iovec piece = {NULL, 0};
+    mark.batch = (struct dgraft_batch){.keep = storage->log.last.index,
+                                       .first = storage->log.last.index + 1,
+                                       .floor = storage->log.last,
+                                       .commit = storage->log.commit,
+                                       .wall_clock_ns = storage->log.newest.wall_clock_ns,
+                                       .saves = storage->saves,
+                                       .term = storage->term};
+    if (storage->log.membership_count > 0) {
+        mark.batch.membership = storage->log.memberships[storage->log.membership_count - 1];
+    }
+    if (!dgraft_writer_append(&storage->writer, &mark.batch, &piece, 1)) {
+        return failed(storage, why);
+    }
+    dgraft_log_apply(&storage->log, &mark);
+    storage->marked = true;
+    return DGRAFT_OK;
+}
+
+/* Gives back the room of what is no longer part of the log. A later segment has already put it out of force, so a
+ * failure costs nothing but the room. */
+static void cut(struct dgraft_storage *storage, const struct dgraft_recovery *recovery)
+{
+    for (size_t i = 0; i < recovery->segment_count; i++) {
+        const struct dgraft_segment *segment = &recovery->segments[i];
+        uint64_t end = segment->end;
+        char name[DGRAFT_SEGMENT_NAME_BYTES];
+        if (recovery->unproven && i == recovery->tail) {
+            end = recovery->last.batch.offset;
+        }
+        if (segment->use == DGRAFT_USE_SPARE || segment->sequence == storage->writer.sequence) {
+            continue;
+        }
+        if ((i < recovery->tail && segment->use == DGRAFT_USE_FORCE) || segment->file_bytes <= end) {
+            continue;
+        }
+        dgraft_segment_name(segment->sequence, name);
+        const int file = dgraft_disk_open(&storage->disk, name, DGRAFT_FS_WRITE);
+        if (file >= 0) {
+            if (dgraft_disk_truncate(&storage->disk, file, end) == 0) {
+                (void)dgraft_disk_sync(&storage->disk, file);
+            }
+            dgraft_disk_close(&storage->disk, file);
+        }
+    }
+}
+
+static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraft_recovery *recovery,
+                                    struct dgraft_why *why)
+{
+    const uint64_t old_offset = recovery->last.batch.offset;
+    storage->identity = recovery->identity;
+    storage->writer.identity = recovery->identity;
+    storage->generation = recovery->slot.generation;
+    storage->term = recovery->choice.term;
+    storage->vote = recovery->choice.vote;
+    storage->saves = recovery->slot.version;
+    enum dgraft_status status = open_files(storage, recovery, why);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    const bool fresh = storage->writer.fresh;
+    storage->log = recovery->log;
+    memset(&recovery->log, 0, sizeof recovery->log);
+    status = settle(storage, recovery, why);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    recovery->last.batch.offset = old_offset;
+    if (fresh) {
+        cut(storage, recovery);
+    }
+    storage->torn_bytes = recovery->torn_bytes;
+    storage->wall_clock_ns = storage->log.newest.wall_clock_ns;
+    storage->segments = storage->writer.sequence;
+    return DGRAFT_OK;
+}
+
+enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, const char *directory,
+                                       const struct dgraft_storage_options *options, struct dgraft_storage **out,
+                                       struct dgraft_why *why)
+{
+    struct dgraft_recovery recovery;
+    *out = NULL;
+    if (strlen(directory) > DIRECTORY_BYTES_MAX) {
+        return dgraft_why_set(why, DGRAFT_STATUS_NOT_FOUND, "the path is longer than %d bytes", DIRECTORY_BYTES_MAX);
+    }
+    struct dgraft_storage *storage = calloc(1, sizeof *storage);
+    char *name = strdup(directory);
+    if (storage == NULL || name == NULL) {
+        free(storage);
+        free(name);
+        return dgraft_why_set(why, DGRAFT_STATUS_NO_MEMORY, "no memory to open %.250s", directory);
+    }
+    storage->directory = name;
+    dgraft_disk_init(&storage->disk, fs, name);
+    dgraft_reader_init(&storage->reader, &storage->disk);
+    storage->lock_file = -1;
+    storage->writer = (struct dgraft_writer){.disk = &storage->disk,
+                                             .segment_bytes = options != NULL ? options->segment_bytes : 0,
+                                             .state_file = -1,
+                                             .file = -1,
+                                             .spare_file = -1};
+    if (storage->writer.segment_bytes == 0) {
+        storage->writer.segment_bytes = SEGMENT_BYTES_DEFAULT;
+    }
+    if (storage->writer.segment_bytes < 2 * DGRAFT_BLOCK_BYTES) {
+        storage->writer.segment_bytes = 2 * DGRAFT_BLOCK_BYTES;
+    }
+    const uint32_t runs_max = options != NULL && options->runs_max != 0 ? options->runs_max : RUNS_MAX_DEFAULT;
+    enum dgraft_status status = lock_directory(storage, why);
+    if (status == DGRAFT_OK) {
+        status = dgraft_recover(&storage->disk, runs_max, &recovery, why);
+        if (status == DGRAFT_OK) {
+            status = take_over(storage, &recovery, why);
+        }
+        dgraft_recovery_free(&recovery);
+    }
+    if (status != DGRAFT_OK) {
+        dgraft_storage_abandon(storage);
+        return status;
+    }
+    *out = storage;
+    return DGRAFT_OK;
+}
+
+void dgraft_storage_found(const struct dgraft_storage *storage, struct dgraft_found *found)
+{
+    const struct dgraft_log *log = &storage->log;
+    *found = (struct dgraft_found){
+        .identity = storage->identity,
+        .generation = storage->generation,
+        .term = storage->term,
+        .vote = storage->vote,
+        .last = log->last,
+        .floor = log->last,
+        .commit = log->commit,
+        .membership_index = log->membership_count > 0 ? log->memberships[log->membership_count - 1] : 0,
+        .membership_before = log->membership_count > 1 ? log->memberships[log->membership_count - 2] : 0,
+        .runs = log->runs,
+        .run_count = log->run_count,
+        .torn_bytes = storage->torn_bytes,
+        .rewritten = storage->rewritten,
+    };
+}
+
+enum dgraft_status dgraft_storage_close(struct dgraft_storage *storage, struct dgraft_why *why)
+{
+    enum dgraft_status status = DGRAFT_OK;
+    if (storage == NULL) {
+        return DGRAFT_OK;
+    }
+    if (storage->poisoned) {
+        status = dgraft_storage_poison(storage, why);
+    } else if (!storage->marked && !storage->planned) {
+        const struct dgraft_log *log = &storage->log;
+        const struct dgraft_storage_write mark = {
+            .log = true,
+            .keep = log->last.index,
+            .first = log->last.index + 1,
+            .last = log->last,
+            .commit = log->commit,
+            .membership = log->membership_count > 0 ? log->memberships[log->membership_count - 1] : 0,
+            .wall_clock_ns = storage->wall_clock_ns,
+        };
+        status = dgraft_storage_prepare(storage, &mark);
+        if (status == DGRAFT_OK) {
+            dgraft_storage_perform(storage);
+            status = dgraft_storage_complete(storage, why);
+        }
+    }
+    dgraft_storage_abandon(storage);
+    return status;
+}
+
+void dgraft_storage_abandon(struct dgraft_storage *storage)
+{
+    if (storage == NULL) {
+        return;
+    }
+    dgraft_reader_close(&storage->reader);
+    dgraft_writer_close(&storage->writer);
+    dgraft_disk_close(&storage->disk, storage->lock_file);
+    dgraft_log_free(&storage->log);
+    dgraft_plan_free(&storage->plan);
+    free(storage->job.pieces);
+    free(storage->directory);
+    free(storage);
+}

@@ -1,0 +1,23 @@
+/* Sentences for people: what failed, where, and what to do about it. */
+#ifndef DGRAFT_STORAGE_WHY_H
+#define DGRAFT_STORAGE_WHY_H
+
+#include "full_io.h"
+
+#include <dgraft/storage.h>
+
+/* What to do about damage. One text, so that every message and finding says the same. */
+#define DGRAFT_REMEDY_DAMAGE                                                                                           \
+    "restore this file from a copy, or remove this node from the cluster, delete its directory and add it again as a " \
+    "new store: the other members hold the data"
+
+/* Writes a sentence to `why` (may be NULL) and returns `status`. */
+__attribute__((format(printf, 3, 4))) enum dgraft_status
+dgraft_why_set(struct dgraft_why *why, enum dgraft_status status, const char *format, ...);
+
+/* Says that `verb` ("write", "sync", ...) failed on a file of the directory, with the remedy that goes with the errno
+ * (negative). Returns the status that the errno stands for: FULL, READ_ONLY, NOT_FOUND, LOCKED, NO_MEMORY or IO. */
+enum dgraft_status dgraft_why_errno(struct dgraft_why *why, const struct dgraft_disk *disk, const char *verb,
+                                    const char *name, int64_t error);
+
+#endif

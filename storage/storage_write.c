@@ -1,0 +1,178 @@
+#include "storage_private.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Checks a write against the log and plans the change of the index. */
+static enum dgraft_status plan_log(struct dgraft_storage *storage, const struct dgraft_storage_write *write)
+{
+    struct dgraft_plan *plan = &storage->plan;
+    if (write->keep > storage->log.last.index || write->first != write->keep + 1 ||
+        (write->count > 0 && (write->entries == NULL || write->records == NULL))) {
+        return DGRAFT_STATUS_MISUSE;
+    }
+    const dgraft_term keep_term = dgraft_storage_term_at(storage, write->keep);
+    if (write->keep > 0 && keep_term == 0) {
+        return DGRAFT_STATUS_MISUSE;
+    }
+    uint64_t wanted = 0;
+    uint64_t given = 0;
+    dgraft_plan_begin(plan, write->keep, keep_term);
+    for (uint32_t i = 0; i < write->count; i++) {
+        const struct dgraft_entry *entry = &write->entries[i];
+        if (entry->index != write->first + i || entry->term < plan->last.term || entry->term == 0) {
+            return DGRAFT_STATUS_MISUSE;
+        }
+        if (!dgraft_plan_entry(plan, entry)) {
+            return DGRAFT_STATUS_NO_MEMORY;
+        }
+        wanted += dgraft_record_bytes(entry->payload_bytes);
+    }
+    for (size_t i = 0; i < write->record_pieces; i++) {
+        given += write->records[i].iov_len;
+    }
+    if (wanted != given || write->commit > plan->last.index || write->membership > plan->last.index ||
+        !dgraft_position_equal(write->last, plan->last)) {
+        return DGRAFT_STATUS_MISUSE;
+    }
+    return dgraft_log_reserve(&storage->log, plan) ? DGRAFT_OK : DGRAFT_STATUS_NO_MEMORY;
+}
+
+static enum dgraft_status plan_pieces(struct dgraft_job *job, const struct iovec *records, size_t count)
+{
+    if (count + 1 > job->piece_capacity) {
+        const size_t capacity = (count + 1) * 2;
+        struct iovec *larger = realloc(job->pieces, capacity * sizeof *larger);
+        if (larger == NULL) {
+            return DGRAFT_STATUS_NO_MEMORY;
+        }
+        job->pieces = larger;
+        job->piece_capacity = capacity;
+    }
+    if (count > 0) {
+        memcpy(job->pieces + 1, records, count * sizeof *records);
+    }
+    job->piece_count = count + 1;
+    return DGRAFT_OK;
+}
+
+enum dgraft_status dgraft_storage_prepare(struct dgraft_storage *storage, const struct dgraft_storage_write *write)
+{
+    struct dgraft_job *job = &storage->job;
+    if (storage->poisoned) {
+        return DGRAFT_STATUS_POISONED;
+    }
+    if (storage->planned || (write->state && (write->term < storage->term || write->vote > DGRAFT_NODE_ID_MAX))) {
+        return DGRAFT_STATUS_MISUSE;
+    }
+    if (write->log) {
+        enum dgraft_status status = plan_log(storage, write);
+        if (status == DGRAFT_OK) {
+            status = plan_pieces(job, write->records, write->record_pieces);
+        }
+        if (status != DGRAFT_OK) {
+            return status;
+        }
+    }
+    job->state = write->state;
+    job->log = write->log;
+    job->done = false;
+    if (write->state) {
+        job->slot = (struct dgraft_state_slot){.version = storage->saves + 1,
+                                               .term = write->term,
+                                               .vote = write->vote,
+                                               .generation = storage->generation,
+                                               .identity = storage->identity};
+    }
+    if (write->log) {
+        storage->plan.batch = (struct dgraft_batch){.keep = write->keep,
+                                                    .first = write->first,
+                                                    .count = write->count,
+                                                    .floor = storage->log.last,
+                                                    .commit = write->commit,
+                                                    .membership = write->membership,
+                                                    .wall_clock_ns = write->wall_clock_ns,
+                                                    .saves = write->state ? job->slot.version : storage->saves,
+                                                    .term = write->state ? write->term : storage->term};
+    }
+    storage->planned = true;
+    return DGRAFT_OK;
+}
+
+void dgraft_storage_perform(struct dgraft_storage *storage)
+{
+    struct dgraft_job *job = &storage->job;
+    struct dgraft_writer *writer = &storage->writer;
+    assert(storage->planned && !job->done);
+    job->done = true;
+    if (writer->failure.verb != NULL || (job->state && !dgraft_writer_save(writer, &job->slot))) {
+        return;
+    }
+    if (job->log && dgraft_writer_append(writer, &storage->plan.batch, job->pieces, job->piece_count)) {
+        storage->plan.sequence = writer->sequence;
+    }
+}
+
+enum dgraft_status dgraft_storage_poison(struct dgraft_storage *storage, struct dgraft_why *why)
+{
+    if (!storage->poisoned) {
+        const struct dgraft_failure *failure = &storage->writer.failure;
+        storage->poisoned = true;
+        (void)dgraft_why_errno(&storage->poisoned_why, &storage->disk, failure->verb, failure->name, failure->error);
+    }
+    if (why != NULL) {
+        *why = storage->poisoned_why;
+    }
+    return DGRAFT_STATUS_POISONED;
+}
+
+enum dgraft_status dgraft_storage_complete(struct dgraft_storage *storage, struct dgraft_why *why)
+{
+    struct dgraft_job *job = &storage->job;
+    if (!storage->planned || !job->done) {
+        return dgraft_why_set(why, DGRAFT_STATUS_MISUSE, "complete without prepare and perform");
+    }
+    storage->planned = false;
+    if (storage->writer.failure.verb != NULL) {
+        return dgraft_storage_poison(storage, why);
+    }
+    if (job->state) {
+        storage->saves = job->slot.version;
+        storage->term = job->slot.term;
+        storage->vote = job->slot.vote;
+        storage->marked = false;
+    }
+    if (job->log) {
+        const struct dgraft_batch *batch = &storage->plan.batch;
+        storage->marked = batch->count == 0 && batch->keep == storage->log.last.index;
+        if (batch->keep < storage->log.last.index) {
+            storage->reader.cursor.valid = false;
+        }
+        dgraft_log_apply(&storage->log, &storage->plan);
+        dgraft_reader_forget(&storage->reader);
+        storage->wall_clock_ns = batch->wall_clock_ns;
+        storage->segments = storage->plan.sequence;
+        storage->writes++;
+    }
+    return DGRAFT_OK;
+}
+
+void dgraft_storage_spare(struct dgraft_storage *storage)
+{
+    dgraft_writer_spare(&storage->writer);
+}
+
+void dgraft_storage_stats(const struct dgraft_storage *storage, struct dgraft_storage_stats *stats)
+{
+    *stats = (struct dgraft_storage_stats){
+        .writes = storage->writes,
+        .syncs = atomic_load_explicit(&storage->disk.syncs, memory_order_relaxed),
+        .system_calls = atomic_load_explicit(&storage->disk.system_calls, memory_order_relaxed),
+        .bytes_written = atomic_load_explicit(&storage->disk.bytes_written, memory_order_relaxed),
+        .segments = storage->segments,
+        .spares_late = atomic_load_explicit(&storage->writer.spares_late, memory_order_relaxed),
+        .index_bytes = storage->log.extent_capacity * sizeof *storage->log.extents +
+                       storage->log.membership_capacity * sizeof *storage->log.memberships,
+    };
+}
