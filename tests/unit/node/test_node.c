@@ -1,0 +1,221 @@
+/* Three nodes with threads, sockets and real files, in one process. */
+#include <dgraft/node.h>
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NODES    3
+#define COMMANDS 2000
+
+struct member {
+    struct dgraft_node *node;
+    char directory[96];
+    pthread_mutex_t lock;
+    uint64_t applied;
+    uint64_t sum; /* order-dependent digest of everything applied */
+};
+
+static struct member members[NODES];
+static char base[] = "node-test-XXXXXX";
+static char addresses[256];
+
+static void apply(void *context, const struct dgraft_applied *entries, size_t count)
+{
+    struct member *member = context;
+    (void)pthread_mutex_lock(&member->lock);
+    for (size_t i = 0; i < count; i++) {
+        member->applied++;
+        for (uint32_t j = 0; j < entries[i].payload_bytes; j++) {
+            member->sum = member->sum * 31 + entries[i].payload[j];
+        }
+    }
+    (void)pthread_mutex_unlock(&member->lock);
+}
+
+/* Lets the system choose free ports: each socket is closed again just before its node opens. */
+static void choose_addresses(void)
+{
+    struct dgraft_transport *transports[NODES];
+    size_t used = 0;
+    for (int i = 0; i < NODES; i++) {
+        char text[64];
+        char why[256] = "";
+        struct dgraft_udp_options options = {.listen = "127.0.0.1:0"};
+        cr_assert_eq(dgraft_udp_open(&options, &transports[i], why, sizeof why), DGRAFT_OK, "%s", why);
+        transports[i]->ops->local_address(transports[i], text, sizeof text);
+        used += (size_t)snprintf(addresses + used, sizeof addresses - used, "%s%d=%s", i > 0 ? "," : "", i + 1, text);
+    }
+    for (int i = 0; i < NODES; i++) {
+        transports[i]->ops->close(transports[i]);
+    }
+}
+
+static void start(struct member *member)
+{
+    struct dgraft_why why = {""};
+    struct dgraft_node_options options = {
+        .directory = member->directory, .machine = {.context = member, .apply = apply}, .check_invariants = true};
+    member->applied = 0;
+    member->sum = 0;
+    cr_assert_eq(dgraft_node_open(&options, &member->node, &why), DGRAFT_OK, "%s", why.text);
+}
+
+static void setup(void)
+{
+    struct dgraft_why why = {""};
+    cr_assert_not_null(mkdtemp(base));
+    choose_addresses();
+    for (int i = 0; i < NODES; i++) {
+        struct member *member = &members[i];
+        (void)pthread_mutex_init(&member->lock, NULL);
+        (void)snprintf(member->directory, sizeof member->directory, "%s/%d", base, i + 1);
+        cr_assert_eq(dgraft_node_format(member->directory, "three", (dgraft_node_id)i + 1, addresses, &why), DGRAFT_OK,
+                     "%s", why.text);
+        start(member);
+    }
+}
+
+static void teardown(void)
+{
+    char command[64];
+    for (int i = 0; i < NODES; i++) {
+        dgraft_node_close(members[i].node);
+    }
+    (void)snprintf(command, sizeof command, "rm -r ./%s", base);
+    cr_assert_eq(system(command), 0);
+}
+
+static void nap(void)
+{
+    struct timespec wait = {.tv_nsec = 2000000};
+    (void)nanosleep(&wait, NULL);
+}
+
+static struct member *leader(void)
+{
+    for (int tries = 0; tries < 5000; tries++) {
+        for (int i = 0; i < NODES; i++) {
+            struct dgraft_driver_status status;
+            if (members[i].node == NULL) {
+                continue;
+            }
+            dgraft_node_status(members[i].node, &status);
+            if (status.core.role == DGRAFT_ROLE_LEADER) {
+                return &members[i];
+            }
+        }
+        nap();
+    }
+    cr_assert_fail("no leader within 10 s");
+    return NULL;
+}
+
+struct call {
+    struct dgraft_proposal proposal;
+    struct iovec piece;
+    char bytes[3000];
+    int answered;
+    int released;
+    enum dgraft_proposal_fate fate;
+};
+
+static struct call calls[COMMANDS];
+static pthread_mutex_t calls_lock = PTHREAD_MUTEX_INITIALIZER;
+static int answered_count;
+
+static void on_answered(void *context, const struct dgraft_proposal_answer *answer)
+{
+    struct call *call = context;
+    (void)pthread_mutex_lock(&calls_lock);
+    call->answered++;
+    call->fate = answer->fate;
+    answered_count++;
+    (void)pthread_mutex_unlock(&calls_lock);
+}
+
+static void on_released(void *context)
+{
+    struct call *call = context;
+    (void)pthread_mutex_lock(&calls_lock);
+    call->released++;
+    (void)pthread_mutex_unlock(&calls_lock);
+}
+
+static void propose(struct member *member, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        struct call *call = &calls[i];
+        size_t size = i % 50 == 0 ? sizeof call->bytes : 16;
+        memset(call->bytes, 'a' + i % 26, sizeof call->bytes);
+        (void)snprintf(call->bytes, sizeof call->bytes, "%d", i);
+        call->piece = (struct iovec){call->bytes, size};
+        call->proposal = (struct dgraft_proposal){.pieces = &call->piece,
+                                                  .piece_count = 1,
+                                                  .context = call,
+                                                  .answered = on_answered,
+                                                  .released = on_released};
+        cr_assert_eq(dgraft_node_propose(member->node, &call->proposal), DGRAFT_OK);
+    }
+}
+
+static void await_answers(int count)
+{
+    for (int tries = 0; tries < 5000; tries++) {
+        (void)pthread_mutex_lock(&calls_lock);
+        int now = answered_count;
+        (void)pthread_mutex_unlock(&calls_lock);
+        if (now == count) {
+            return;
+        }
+        nap();
+    }
+    cr_assert_fail("%d of %d proposals answered within 10 s", answered_count, count);
+}
+
+static void await_applied(struct member *member, uint64_t count)
+{
+    for (int tries = 0; tries < 5000; tries++) {
+        (void)pthread_mutex_lock(&member->lock);
+        uint64_t now = member->applied;
+        (void)pthread_mutex_unlock(&member->lock);
+        if (now >= count) {
+            return;
+        }
+        nap();
+    }
+    cr_assert_fail("%s applied %llu of %llu", member->directory, (unsigned long long)member->applied,
+                   (unsigned long long)count);
+}
+
+Test(node, three_agree_on_every_command_through_a_restart_of_the_leader)
+{
+    setup();
+    struct member *first = leader();
+    propose(first, 0, COMMANDS / 2);
+    await_answers(COMMANDS / 2);
+    dgraft_node_close(first->node);
+    first->node = NULL;
+    struct member *second = leader();
+    cr_assert_neq(first, second);
+    propose(second, COMMANDS / 2, COMMANDS);
+    await_answers(COMMANDS);
+    start(first);
+    for (int i = 0; i < NODES; i++) {
+        await_applied(&members[i], COMMANDS);
+    }
+    for (int i = 0; i < COMMANDS; i++) {
+        cr_assert_eq(calls[i].answered, 1, "command %d", i);
+        cr_assert_eq(calls[i].released, 1, "command %d", i);
+        cr_assert_eq(calls[i].fate, DGRAFT_PROPOSAL_COMMITTED, "command %d", i);
+    }
+    for (int i = 1; i < NODES; i++) {
+        cr_assert_eq(members[i].applied, members[0].applied);
+        cr_assert_eq(members[i].sum, members[0].sum);
+    }
+    teardown();
+}
