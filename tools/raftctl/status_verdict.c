@@ -105,7 +105,9 @@ static unsigned add_sick(struct line *line, const struct status_view *view, uint
                 row->node, cli_escape_text(row->poisoned, why, sizeof(why)));
         } else if (row->leader != leader) {
             sick++;
-            if (row->leader == 0) {
+            if (row->leader == row->node) {
+                add(line, "; node %" PRIu64 " still leads term %" PRIu64 ": look again", row->node, row->term);
+            } else if (row->leader == 0) {
                 add(line, "; node %" PRIu64 " follows nobody yet: look again", row->node);
             } else {
                 add(line, "; node %" PRIu64 " follows node %" PRIu64 ": look again", row->node, row->leader);
