@@ -87,6 +87,7 @@ struct dgraft_driver {
     uint64_t write_seq;   /* of the write under way */
     dgraft_index write_last;
     bool write_log;
+    uint32_t write_count; /* entries in it */
     _Atomic int write_state;
     struct pieces write_pieces;
     struct dgraft_entry *write_entries;

@@ -185,6 +185,7 @@ void dgraft_driver_plan_write(struct dgraft_driver *driver)
     }
     driver->write_seq = driver->pending_seq;
     driver->write_log = log;
+    driver->write_count = log ? (uint32_t)(last.index - keep) : 0;
     driver->write_last = log ? last.index : driver->durable;
     /* An empty batch marks the floor; after any other, there is something to mark when it gets quiet. */
     driver->mark_floor_at_ns = 0;
@@ -197,6 +198,11 @@ void dgraft_driver_plan_write(struct dgraft_driver *driver)
 bool dgraft_driver_write_ready(const struct dgraft_driver *driver)
 {
     return atomic_load_explicit(&driver->write_state, memory_order_acquire) == WRITE_READY;
+}
+
+bool dgraft_driver_write_keeps_others_waiting(const struct dgraft_driver *driver)
+{
+    return driver->leads && driver->proposals_unanswered > driver->write_count;
 }
 
 void dgraft_driver_perform(struct dgraft_driver *driver)

@@ -130,6 +130,10 @@ dgraft_time_ns dgraft_driver_wake_at(const struct dgraft_driver *driver);
 /* Returns true when a write waits for dgraft_driver_perform. The next turn after perform takes its result. */
 bool dgraft_driver_write_ready(const struct dgraft_driver *driver);
 
+/* Returns true when proposals wait that the write which is ready does not hold: performing it on the thread that turns
+ * would keep them waiting for longer than handing it over costs. A follower has no such proposals. */
+bool dgraft_driver_write_keeps_others_waiting(const struct dgraft_driver *driver);
+
 /* Writes and syncs what turn has planned; does nothing when nothing is ready. Any thread; turns may go on meanwhile. */
 void dgraft_driver_perform(struct dgraft_driver *driver);
 
