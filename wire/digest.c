@@ -16,6 +16,8 @@ uint64_t dgraft_digest_pieces(const uint8_t *head, size_t head_bytes, const stru
         return dgraft_digest(head, head_bytes);
     }
     XXH3_state_t state;
+    /* A state keeps its secret when it already seems to be of this seed: leftovers on the stack must not. */
+    XXH3_INITSTATE(&state);
     (void)XXH3_64bits_reset_withSeed(&state, dgraft_get_u64(head));
     (void)XXH3_64bits_update(&state, head + DGRAFT_DIGEST_FROM, head_bytes - DGRAFT_DIGEST_FROM);
     for (size_t i = 0; i < count; i++) {
