@@ -25,8 +25,14 @@ __attribute__((format(printf, 2, 3))) static enum dgraft_status wrong(const stru
     if (part->why == NULL || part->why_bytes == 0) {
         return DGRAFT_STATUS_CONFIG;
     }
-    const int shown = part->length < 80 ? (int)part->length : 80;
-    const int used = snprintf(part->why, part->why_bytes, "members: \"%.*s\" ", shown, part->text);
+    char shown[81] = ""; /* without what a terminal would obey */
+    for (size_t i = 0; i < part->length && i < sizeof shown - 1; i++) {
+        shown[i] = part->text[i];
+        if (shown[i] < ' ' || shown[i] > '~') {
+            shown[i] = '?';
+        }
+    }
+    const int used = snprintf(part->why, part->why_bytes, "members: \"%s\" ", shown);
     if (used > 0 && (size_t)used < part->why_bytes) {
         va_start(arguments, format);
         (void)vsnprintf(part->why + used, part->why_bytes - (size_t)used, format, arguments);
