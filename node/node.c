@@ -43,9 +43,14 @@ void dgraft_node_address(struct dgraft_node *node, char *text, size_t text_bytes
     node->loop.transport->ops->local_address(node->loop.transport, text, text_bytes);
 }
 
+static struct dgraft_fs *files(const struct dgraft_node_options *options)
+{
+    return options->fs != NULL ? options->fs : dgraft_fs_posix();
+}
+
 /* What the directory says of itself: its node id, and where that node listens. The lock is given back at once. */
-static enum dgraft_status ask_directory(const char *directory, dgraft_node_id *id, struct dgraft_member *self,
-                                        struct dgraft_why *why)
+static enum dgraft_status ask_directory(struct dgraft_fs *fs, const char *directory, dgraft_node_id *id,
+                                        struct dgraft_member *self, struct dgraft_why *why)
 {
     struct dgraft_storage *storage = NULL;
     struct dgraft_found found;
@@ -55,7 +60,7 @@ static enum dgraft_status ask_directory(const char *directory, dgraft_node_id *i
     struct dgraft_record record;
     struct dgraft_members members;
     struct dgraft_storage_options options = {0};
-    enum dgraft_status status = dgraft_storage_open(dgraft_fs_posix(), directory, &options, &storage, why);
+    enum dgraft_status status = dgraft_storage_open(fs, directory, &options, &storage, why);
     if (status != DGRAFT_OK) {
         return status;
     }
@@ -80,7 +85,7 @@ static void driver_options(const struct dgraft_node_options *options, dgraft_nod
     /* Without the system's randomness elections are merely less well spread. */
     ssize_t drawn = getrandom(seeds, sizeof seeds, 0);
     (void)drawn;
-    *out = (struct dgraft_driver_options){.fs = dgraft_fs_posix(),
+    *out = (struct dgraft_driver_options){.fs = files(options),
                                           .directory = options->directory,
                                           .transport = node->loop.transport,
                                           .machine = options->machine,
@@ -105,7 +110,7 @@ static enum dgraft_status open_parts(struct dgraft_node *node, const struct dgra
     struct dgraft_driver_options driver;
     struct dgraft_member self;
     dgraft_node_id id = 0;
-    enum dgraft_status status = ask_directory(options->directory, &id, &self, why);
+    enum dgraft_status status = ask_directory(files(options), options->directory, &id, &self, why);
     if (status != DGRAFT_OK) {
         return status;
     }
