@@ -174,7 +174,7 @@ Test(members, that_are_wrong_are_named_in_one_sentence)
         {"1=a:1/learnerx", "/learner"},
         {"1=a:1,1=b:2", "second time"},
         {"1=a:1/learner", "no voter"},
-        {"1=x234567890123456789012345678901234567890123456789012345678901:1", "more than 63"},
+        {"1=x2345678901234567890123456789012345678901234567890123456789012345678901:1", "more than 63"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct dgraft_members members;
