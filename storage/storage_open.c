@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEGMENT_BYTES_DEFAULT = 8 * 1024 * 1024, RUNS_MAX_DEFAULT = 256, DIRECTORY_BYTES_MAX = 980 };
+enum { SEGMENT_BYTES_DEFAULT = 8 * 1024 * 1024, RUNS_MAX_DEFAULT = 256, DIRECTORY_BYTES_MAX = 980, LOCK_TRIES = 100 };
 
 /* Takes the lock file, making it when it was lost. */
 static enum dgraft_status lock_directory(struct dgraft_storage *storage, struct dgraft_why *why)
@@ -26,7 +26,10 @@ static enum dgraft_status lock_directory(struct dgraft_storage *storage, struct 
     if (file < 0) {
         return dgraft_why_errno(why, disk, "open", "lock", file);
     }
-    const int result = dgraft_disk_lock(disk, file);
+    int result = dgraft_disk_lock(disk, file);
+    for (int tries = 0; tries < LOCK_TRIES && result == -EWOULDBLOCK; tries++) {
+        result = dgraft_disk_lock(disk, file); /* whoever inspects the directory holds it for an instant */
+    }
     if (result < 0) {
         dgraft_disk_close(disk, file);
         return dgraft_why_errno(why, disk, "lock", "", result);

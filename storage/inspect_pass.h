@@ -1,0 +1,54 @@
+/* What the parts of an inspection share. */
+#ifndef DGRAFT_INSPECT_PASS_H
+#define DGRAFT_INSPECT_PASS_H
+
+#include "segment_scan.h"
+#include "storage_why.h"
+
+/* A segment as its header says. */
+struct dgraft_inspect_segment {
+    uint64_t sequence;
+    char name[256]; /* in the directory; empty for a single file, which is the path itself */
+    struct dgraft_segment_header header;
+    bool newest;
+    bool only;
+    bool behind;    /* bytes that are not zero lie behind the header */
+    bool void_;     /* no finished batch: what its header says is not in force */
+    uint64_t limit; /* batches after this one are not part of the log */
+};
+
+struct dgraft_inspect_pass {
+    struct dgraft_disk disk;
+    const struct dgraft_inspect_visitor *visitor;
+    struct dgraft_inspect_summary *summary;
+    struct dgraft_why *why;
+    struct dgraft_scan scan;
+    struct dgraft_plan plan;
+    bool single;
+    uint64_t required; /* batches up to this number are proven to have been synced */
+    uint64_t number;   /* of the newest batch in force */
+    uint32_t chain;
+    bool broken; /* something before was damaged: what follows cannot be compared with it */
+    struct dgraft_log log;
+    uint64_t saves;
+    dgraft_term saved_term;
+};
+
+/* Counts and tells a finding. */
+__attribute__((format(printf, 5, 6))) void dgraft_inspect_tell(struct dgraft_inspect_pass *pass, const char *path,
+                                                               uint64_t offset, enum dgraft_severity severity,
+                                                               const char *format, ...);
+
+/* Reads a segment's header. Returns OK or what the file system's failure stands for. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_inspect_header(struct dgraft_inspect_pass *pass,
+                                                         struct dgraft_inspect_segment *segment);
+
+/* Says whether the first batch of a segment is whole. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_inspect_first(struct dgraft_inspect_pass *pass,
+                                                        struct dgraft_inspect_segment *segment, bool *whole);
+
+/* Visits a segment: header, batches, records; and tells what is wrong with them. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
+                                                          const struct dgraft_inspect_segment *segment);
+
+#endif

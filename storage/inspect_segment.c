@@ -1,0 +1,369 @@
+#include "inspect_pass.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void dgraft_inspect_tell(struct dgraft_inspect_pass *pass, const char *path, uint64_t offset,
+                         enum dgraft_severity severity, const char *format, ...)
+{
+    char text[DGRAFT_WHY_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (severity == DGRAFT_SEVERITY_DAMAGE) {
+        pass->summary->damages++;
+    } else {
+        pass->summary->notes++;
+    }
+    if (pass->visitor->finding != NULL) {
+        pass->visitor->finding(pass->visitor->context, path, offset, severity, text);
+    }
+}
+
+static enum dgraft_status turn_to(struct dgraft_inspect_pass *pass, const struct dgraft_inspect_segment *segment)
+{
+    const int file = dgraft_disk_open(&pass->disk, segment->name, DGRAFT_FS_READ);
+    if (file < 0) {
+        return dgraft_why_errno(pass->why, &pass->disk, "open", segment->name, file);
+    }
+    const int64_t size = dgraft_disk_size(&pass->disk, file);
+    if (size < 0) {
+        dgraft_disk_close(&pass->disk, file);
+        return dgraft_why_errno(pass->why, &pass->disk, "read", segment->name, size);
+    }
+    dgraft_window_turn(&pass->scan.window, file, (uint64_t)size);
+    pass->scan.sequence = segment->sequence;
+    return DGRAFT_OK;
+}
+
+static void turn_away(struct dgraft_inspect_pass *pass)
+{
+    dgraft_disk_close(&pass->disk, pass->scan.window.file);
+    dgraft_window_turn(&pass->scan.window, -1, 0);
+}
+
+enum dgraft_status dgraft_inspect_header(struct dgraft_inspect_pass *pass, struct dgraft_inspect_segment *segment)
+{
+    enum dgraft_status status = turn_to(pass, segment);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    const uint64_t bytes = pass->scan.window.file_bytes;
+    const size_t size = bytes < DGRAFT_BLOCK_BYTES ? (size_t)bytes : DGRAFT_BLOCK_BYTES;
+    int error = 0;
+    uint64_t end = DGRAFT_BLOCK_BYTES;
+    const uint8_t *view = dgraft_window_view(&pass->scan.window, 0, size, &error);
+    if (error == 0) {
+        dgraft_segment_decode(view == NULL ? (const uint8_t *)"" : view, view == NULL ? 0 : size, &segment->header);
+        segment->header.file_bytes = bytes;
+        error = segment->header.refusal == DGRAFT_ACCEPT ? 0 : dgraft_scan_zeros(&pass->scan, DGRAFT_BLOCK_BYTES, &end);
+    }
+    segment->behind = end > DGRAFT_BLOCK_BYTES;
+    turn_away(pass);
+    return error == 0 ? DGRAFT_OK : dgraft_why_errno(pass->why, &pass->disk, "read", segment->name, error);
+}
+
+enum dgraft_status dgraft_inspect_first(struct dgraft_inspect_pass *pass, struct dgraft_inspect_segment *segment,
+                                        bool *whole)
+{
+    struct dgraft_scanned scanned;
+    enum dgraft_status status = turn_to(pass, segment);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    const int error = dgraft_scan_batch(&pass->scan, DGRAFT_BLOCK_BYTES, &scanned, NULL);
+    turn_away(pass);
+    *whole = scanned.look == DGRAFT_LOOK_GOOD || scanned.look == DGRAFT_LOOK_WRONG;
+    return error == 0 ? DGRAFT_OK : dgraft_why_errno(pass->why, &pass->disk, "read", segment->name, error);
+}
+
+/* Shows the records of a batch, as far as one can walk from each to the next. */
+static int show_records(struct dgraft_inspect_pass *pass, const char *path, const struct dgraft_batch *batch)
+{
+    const struct dgraft_inspect_visitor *visitor = pass->visitor;
+    uint64_t end = batch->length > pass->scan.window.file_bytes - batch->offset ? pass->scan.window.file_bytes
+                                                                                : batch->offset + batch->length;
+    uint64_t at = batch->offset + DGRAFT_BATCH_HEADER_BYTES;
+    for (uint32_t i = 0; i < batch->count && at < end; i++) {
+        struct dgraft_record record;
+        int error = 0;
+        memset(&record, 0, sizeof record);
+        const uint8_t *bytes = end - at < DGRAFT_RECORD_HEADER_BYTES
+                                   ? NULL
+                                   : dgraft_window_view(&pass->scan.window, at, DGRAFT_RECORD_HEADER_BYTES, &error);
+        enum dgraft_refusal refusal = bytes == NULL
+                                          ? DGRAFT_REFUSAL_SHORT
+                                          : dgraft_record_decode_header(bytes, DGRAFT_RECORD_HEADER_BYTES, &record);
+        const size_t size = refusal == DGRAFT_ACCEPT ? dgraft_record_bytes(record.entry.payload_bytes) : 0;
+        if (refusal == DGRAFT_ACCEPT && size > end - at) {
+            refusal = DGRAFT_REFUSAL_SHORT;
+        } else if (refusal == DGRAFT_ACCEPT) {
+            struct dgraft_record whole;
+            bytes = dgraft_window_view(&pass->scan.window, at, size, &error);
+            refusal = bytes == NULL ? DGRAFT_REFUSAL_SHORT : dgraft_record_decode(bytes, size, &whole, NULL);
+            record = refusal == DGRAFT_ACCEPT ? whole : record;
+        }
+        if (error != 0) {
+            return error;
+        }
+        pass->summary->records++;
+        if (visitor->record != NULL) {
+            visitor->record(visitor->context, path, at, &record, refusal);
+        }
+        if (size == 0 || size > end - at) {
+            break;
+        }
+        at += size;
+    }
+    return 0;
+}
+
+/* Takes a good batch of the log into the summary. */
+static void take(struct dgraft_inspect_pass *pass, const struct dgraft_batch *batch)
+{
+    struct dgraft_inspect_summary *summary = pass->summary;
+    struct dgraft_plan *plan = &pass->plan;
+    plan->keep_term =
+        batch->keep == pass->log.last.index ? pass->log.last.term : dgraft_log_term(&pass->log, batch->keep);
+    if (plan->keep_term == 0 && batch->floor.index == batch->keep) {
+        plan->keep_term = batch->floor.term;
+    }
+    if (batch->count == 0) {
+        plan->last = (struct dgraft_position){batch->keep, plan->keep_term};
+    } else if (summary->first.index == 0 && plan->run_count > 0) {
+        summary->first = (struct dgraft_position){batch->first, plan->runs[0].term};
+    }
+    if (!pass->broken && batch->keep <= pass->log.last.index && dgraft_log_reserve(&pass->log, plan)) {
+        dgraft_log_apply(&pass->log, plan);
+    }
+    summary->last = plan->last;
+    summary->floor = batch->floor.index < plan->last.index ? batch->floor : plan->last;
+    if (batch->commit > summary->commit) {
+        summary->commit = batch->commit;
+    }
+    pass->number = batch->number;
+    pass->chain = batch->checksum;
+    if (batch->saves > pass->saves) {
+        pass->saves = batch->saves;
+        pass->saved_term = batch->term;
+    }
+}
+
+/* Says whether a good batch follows what lies before it; unknown for the first of a single file or behind damage. */
+static void check_follows(struct dgraft_inspect_pass *pass, struct dgraft_scanned *scanned, uint64_t number)
+{
+    enum dgraft_refusal refusal = DGRAFT_ACCEPT;
+    if (!pass->broken) {
+        refusal = dgraft_scan_follows(&pass->log, &scanned->batch, &pass->plan, number, pass->chain);
+    } else if (scanned->batch.number != number || scanned->batch.previous != pass->chain) {
+        refusal = DGRAFT_REFUSAL_CHAIN;
+    }
+    if (refusal != DGRAFT_ACCEPT) {
+        scanned->batch.refusal = refusal;
+        scanned->look = DGRAFT_LOOK_WRONG;
+    }
+}
+
+/* Looks at what stands at an offset; a second time when it is bad, since a node may have been writing it. */
+static int look(struct dgraft_inspect_pass *pass, uint64_t offset, uint64_t number, struct dgraft_scanned *scanned)
+{
+    int error = 0;
+    for (int glance = 0; glance < 2; glance++) {
+        error = dgraft_scan_batch(&pass->scan, offset, scanned, &pass->plan);
+        if (error != 0) {
+            break;
+        }
+        if (scanned->look == DGRAFT_LOOK_GOOD) {
+            check_follows(pass, scanned, number);
+        }
+        if (scanned->look == DGRAFT_LOOK_GOOD || scanned->look == DGRAFT_LOOK_NOTHING) {
+            break;
+        }
+        const int64_t size = dgraft_disk_size(&pass->disk, pass->scan.window.file);
+        dgraft_window_turn(&pass->scan.window, pass->scan.window.file,
+                           size < 0 ? pass->scan.window.file_bytes : (uint64_t)size);
+    }
+    return error;
+}
+
+static const char *what_was_torn(const struct dgraft_inspect_pass *pass)
+{
+    return pass->summary->running ? "a batch is only partly there: the running node is writing it, or will cut it"
+                                  : "a write that never finished: the next start cuts it";
+}
+
+/* Tells about what is not a good batch. Returns where to go on, 0: nowhere. */
+static int tell_bad(struct dgraft_inspect_pass *pass, const char *path, uint64_t offset, uint64_t number, bool fenced,
+                    const struct dgraft_scanned *scanned, uint64_t *resume)
+{
+    struct dgraft_batch_facts facts = {.look = scanned->look, .fenced = fenced, .required = number <= pass->required};
+    uint64_t later = 0;
+    *resume = 0;
+    if (facts.look != DGRAFT_LOOK_NOTHING) {
+        const int error = dgraft_scan_later(&pass->scan, offset + 8, number, &later);
+        if (error != 0) {
+            return error;
+        }
+        facts.later = later != 0;
+    }
+    uint64_t end = offset;
+    const int error = dgraft_scan_zeros(&pass->scan, offset, &end);
+    switch (dgraft_decide_batch(&facts)) {
+    case DGRAFT_BATCH_ACCEPT:
+    case DGRAFT_BATCH_END:
+        break;
+    case DGRAFT_BATCH_TORN:
+        pass->summary->torn_bytes += end - offset;
+        dgraft_inspect_tell(pass, path, offset, DGRAFT_SEVERITY_NOTE, "%s (batch %" PRIu64 ", %" PRIu64 " bytes)",
+                            what_was_torn(pass), number, end - offset);
+        break;
+    case DGRAFT_BATCH_DAMAGED:
+        pass->broken = true;
+        *resume = later;
+        dgraft_inspect_tell(pass, path, offset, DGRAFT_SEVERITY_DAMAGE,
+                            "batch %" PRIu64 ", from index %" PRIu64 " on: %s; it was acknowledged%s. %s", number,
+                            pass->summary->last.index + 1, dgraft_refusal_text(scanned->batch.refusal),
+                            facts.later ? ": a later batch lies behind it" : "", DGRAFT_REMEDY_DAMAGE);
+        break;
+    }
+    return error;
+}
+
+static int show_batches(struct dgraft_inspect_pass *pass, const char *path,
+                        const struct dgraft_inspect_segment *segment)
+{
+    const struct dgraft_inspect_visitor *visitor = pass->visitor;
+    uint64_t offset = DGRAFT_BLOCK_BYTES;
+    uint64_t number = segment->header.first_batch;
+    for (;;) {
+        struct dgraft_scanned scanned;
+        int error = look(pass, offset, number, &scanned);
+        if (error != 0) {
+            return error;
+        }
+        const bool fenced = number > segment->limit;
+        const bool there = scanned.look != DGRAFT_LOOK_NOTHING;
+        if (there) {
+            pass->summary->batches++;
+            if (visitor->batch != NULL) {
+                visitor->batch(visitor->context, path, &scanned.batch);
+            }
+            error = scanned.header_good && scanned.batch.length >= DGRAFT_BATCH_HEADER_BYTES
+                        ? show_records(pass, path, &scanned.batch)
+                        : 0;
+        }
+        if (error != 0) {
+            return error;
+        }
+        if (scanned.look == DGRAFT_LOOK_GOOD && fenced) {
+            dgraft_inspect_tell(pass, path, offset, DGRAFT_SEVERITY_NOTE,
+                                "batch %" PRIu64 " is not part of the log: a later segment holds it again", number);
+            return 0;
+        }
+        if (scanned.look == DGRAFT_LOOK_GOOD) {
+            take(pass, &scanned.batch);
+            offset += scanned.batch.length;
+            number++;
+            continue;
+        }
+        uint64_t resume;
+        error = tell_bad(pass, path, offset, number, fenced, &scanned, &resume);
+        if (error != 0 || resume == 0) {
+            return error;
+        }
+        /* Go on behind the damage, from a header that can be read. */
+        error = dgraft_scan_batch(&pass->scan, resume, &scanned, NULL);
+        if (error != 0 || !scanned.header_good) {
+            return error;
+        }
+        offset = resume;
+        number = scanned.batch.number;
+        pass->chain = scanned.batch.previous;
+    }
+}
+
+/* Tells what the table says of a header. Returns whether batches can be read behind it. */
+static bool judge_header(struct dgraft_inspect_pass *pass, const char *path,
+                         const struct dgraft_inspect_segment *segment)
+{
+    const struct dgraft_segment_facts facts = {
+        .header = segment->header.refusal,
+        .newest = segment->newest,
+        .only = segment->only,
+        .behind = segment->behind,
+        .own =
+            !pass->summary->has_identity || dgraft_identity_equal(&segment->header.identity, &pass->summary->identity),
+        .named_well = segment->header.sequence == segment->sequence,
+    };
+    switch (dgraft_decide_segment(&facts)) {
+    case DGRAFT_SEGMENT_READ:
+        return true;
+    case DGRAFT_SEGMENT_SPARE:
+        return false;
+    case DGRAFT_SEGMENT_DAMAGED:
+        pass->broken = true;
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "the segment's header: %s. %s",
+                            facts.header == DGRAFT_ACCEPT ? "it is that of another segment: the file was renamed"
+                                                          : dgraft_refusal_text(facts.header),
+                            DGRAFT_REMEDY_DAMAGE);
+        return false;
+    case DGRAFT_SEGMENT_FOREIGN:
+        dgraft_inspect_tell(
+            pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+            "it belongs to node %" PRIu32 ", store %016" PRIx64 " of cluster %.63s, the directory to node "
+            "%" PRIu32 ", store %016" PRIx64 "; put each file where it belongs",
+            segment->header.identity.node, segment->header.identity.store, segment->header.identity.cluster_name,
+            pass->summary->identity.node, pass->summary->identity.store);
+        return false;
+    case DGRAFT_SEGMENT_TOO_NEW:
+        break;
+    }
+    dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+                        "written by a newer version of the format than %u; use the newer program",
+                        DGRAFT_FORMAT_VERSION);
+    return false;
+}
+
+enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
+                                          const struct dgraft_inspect_segment *segment)
+{
+    char path[DGRAFT_DISK_PATH_BYTES];
+    const struct dgraft_segment_header *header = &segment->header;
+    dgraft_disk_path(&pass->disk, segment->name, path);
+    pass->summary->segments++;
+    if (pass->visitor->segment != NULL) {
+        pass->visitor->segment(pass->visitor->context, path, header);
+    }
+    if (!judge_header(pass, path, segment)) {
+        return DGRAFT_OK;
+    }
+    if (header->first_batch > segment->limit) {
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_NOTE,
+                            "no batch of this segment is part of the log: a later one holds them again");
+        return DGRAFT_OK;
+    }
+    if (pass->single || pass->broken) {
+        pass->broken = true; /* what lies before is not known */
+        pass->number = header->follows;
+        pass->chain = header->chain;
+    } else if (header->follows != pass->number || header->chain != pass->chain) {
+        pass->broken = true;
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+                            "it follows batch %" PRIu64 ", but the last one before it is %" PRIu64
+                            ": batches are missing. %s",
+                            header->follows, pass->number, DGRAFT_REMEDY_DAMAGE);
+        pass->number = header->follows;
+        pass->chain = header->chain;
+    }
+    const enum dgraft_status status = turn_to(pass, segment);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    const int error = show_batches(pass, path, segment);
+    turn_away(pass);
+    return error == 0 ? DGRAFT_OK : dgraft_why_errno(pass->why, &pass->disk, "read", segment->name, error);
+}

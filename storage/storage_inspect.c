@@ -1,0 +1,335 @@
+#include "inspect_pass.h"
+#include "recovery.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WINDOW_BYTES = 262144 };
+
+static void show_slots(struct dgraft_inspect_pass *pass, const char *path,
+                       const struct dgraft_state_slot slots[DGRAFT_STATE_SLOTS])
+{
+    for (uint32_t i = 0; i < DGRAFT_STATE_SLOTS; i++) {
+        if (pass->visitor->state_slot != NULL) {
+            pass->visitor->state_slot(pass->visitor->context, path, &slots[i]);
+        }
+        if (slots[i].refusal != DGRAFT_ACCEPT && slots[i].refusal != DGRAFT_REFUSAL_VERSION) {
+            dgraft_inspect_tell(pass, path, slots[i].offset, DGRAFT_SEVERITY_NOTE,
+                                "slot %" PRIu32 ": %s; another slot stands in, and the next start mends it", i,
+                                dgraft_refusal_text(slots[i].refusal));
+        }
+    }
+}
+
+/* Visits the state file's slots. *best is the one in force, with refusal ACCEPT when there is one. */
+static enum dgraft_status inspect_state(struct dgraft_inspect_pass *pass, const char *name,
+                                        struct dgraft_state_slot *best)
+{
+    struct dgraft_state_slot slots[DGRAFT_STATE_SLOTS];
+    char path[DGRAFT_DISK_PATH_BYTES];
+    uint32_t which;
+    bool whole;
+    const enum dgraft_status status = dgraft_recover_slots(&pass->disk, name, slots, pass->why);
+    best->refusal = DGRAFT_REFUSAL_EMPTY;
+    dgraft_disk_path(&pass->disk, name, path);
+    if (status == DGRAFT_STATUS_NOT_FOUND) {
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+                            "it is missing: term and vote are lost, or the format never finished. %s",
+                            DGRAFT_REMEDY_DAMAGE);
+        return DGRAFT_OK;
+    }
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    show_slots(pass, path, slots);
+    switch (dgraft_decide_state(slots, &which, &whole)) {
+    case DGRAFT_STATE_USE:
+        *best = slots[which];
+        pass->summary->identity = best->identity;
+        pass->summary->has_identity = true;
+        pass->summary->term = best->term;
+        pass->summary->vote = best->vote;
+        break;
+    case DGRAFT_STATE_LOST:
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "no slot can be read: term and vote are lost. %s",
+                            DGRAFT_REMEDY_DAMAGE);
+        break;
+    case DGRAFT_STATE_MIXED:
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "its slots contradict each other. %s",
+                            DGRAFT_REMEDY_DAMAGE);
+        break;
+    case DGRAFT_STATE_TOO_NEW:
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+                            "written by a newer version of the format than %u; use the newer program",
+                            DGRAFT_FORMAT_VERSION);
+        break;
+    }
+    return DGRAFT_OK;
+}
+
+/* Compares the state with what the log knows of it. A running node may have saved it since it was read: read it again.
+ */
+static void compare_state(struct dgraft_inspect_pass *pass, struct dgraft_state_slot best)
+{
+    struct dgraft_state_slot slots[DGRAFT_STATE_SLOTS];
+    struct dgraft_state_choice choice;
+    char path[DGRAFT_DISK_PATH_BYTES];
+    uint32_t which;
+    bool whole;
+    if (best.refusal != DGRAFT_ACCEPT) {
+        return;
+    }
+    dgraft_decide_term(&best, pass->saves, pass->saved_term, pass->summary->last.term, &choice);
+    if (choice.lost && dgraft_recover_slots(&pass->disk, "state", slots, NULL) == DGRAFT_OK &&
+        dgraft_decide_state(slots, &which, &whole) == DGRAFT_STATE_USE) {
+        best = slots[which];
+        pass->summary->term = best.term;
+        pass->summary->vote = best.vote;
+        dgraft_decide_term(&best, pass->saves, pass->saved_term, pass->summary->last.term, &choice);
+    }
+    if (choice.lost) {
+        dgraft_disk_path(&pass->disk, "state", path);
+        dgraft_inspect_tell(pass, path, best.offset, DGRAFT_SEVERITY_DAMAGE,
+                            "the newest save is lost: the log knows of save %" PRIu64 " in term %" PRIu64
+                            ", the file of %" PRIu64 " in term %" PRIu64 "; the next start goes on in term %" PRIu64
+                            " and votes for nobody in it",
+                            pass->saves, pass->saved_term, best.version, best.term, choice.term);
+    }
+}
+
+struct names {
+    struct dgraft_inspect_pass *pass;
+    bool state;
+    bool segments;
+    bool lock;
+};
+
+static int note_name(void *context, const char *name)
+{
+    struct names *names = context;
+    char path[DGRAFT_DISK_PATH_BYTES];
+    if (strcmp(name, "state") == 0) {
+        names->state = true;
+    } else if (strcmp(name, "lock") == 0) {
+        names->lock = true;
+    } else if (dgraft_segment_sequence(name) != 0) {
+        names->segments = true;
+    } else {
+        dgraft_disk_path(&names->pass->disk, name, path);
+        dgraft_inspect_tell(names->pass, path, 0, DGRAFT_SEVERITY_NOTE, "not a file of a node's directory: ignored");
+    }
+    return 0;
+}
+
+static bool is_running(struct dgraft_inspect_pass *pass)
+{
+    const int file = dgraft_disk_open(&pass->disk, "lock", DGRAFT_FS_READ);
+    if (file < 0) {
+        return false;
+    }
+    const bool held = dgraft_disk_lock(&pass->disk, file) == -EWOULDBLOCK;
+    dgraft_disk_close(&pass->disk, file);
+    return held;
+}
+
+/* Reads all headers; decides which segments' words about earlier ones are in force. */
+static enum dgraft_status read_headers(struct dgraft_inspect_pass *pass, struct dgraft_inspect_segment *segments,
+                                       const uint64_t *sequences, size_t count)
+{
+    enum dgraft_status status = DGRAFT_OK;
+    for (size_t i = 0; i < count && status == DGRAFT_OK; i++) {
+        segments[i].sequence = sequences[i];
+        segments[i].newest = i + 1 == count;
+        segments[i].only = count == 1;
+        dgraft_segment_name(sequences[i], segments[i].name);
+        status = dgraft_inspect_header(pass, &segments[i]);
+        if (segments[i].header.refusal == DGRAFT_ACCEPT && !pass->summary->has_identity) {
+            pass->summary->identity = segments[i].header.identity;
+            pass->summary->has_identity = true;
+        }
+    }
+    pass->scan.store = pass->summary->identity.store;
+    uint64_t limit = UINT64_MAX;
+    bool top = false;
+    for (size_t i = count; i-- > 0 && status == DGRAFT_OK;) {
+        struct dgraft_inspect_segment *segment = &segments[i];
+        segment->limit = limit;
+        if (segment->header.refusal != DGRAFT_ACCEPT ||
+            !dgraft_identity_equal(&segment->header.identity, &pass->summary->identity)) {
+            continue;
+        }
+        if (segment->header.follows > pass->required) {
+            pass->required = segment->header.follows;
+        }
+        if (!top) {
+            status = dgraft_inspect_first(pass, segment, &top);
+            segment->void_ = !top;
+        }
+        if (top && segment->header.first_batch <= limit) {
+            limit = segment->header.follows;
+        }
+    }
+    return status;
+}
+
+/* A void segment's header speaks of a log that did not come to be: it only holds what was torn. */
+static void tell_void(struct dgraft_inspect_pass *pass, struct dgraft_inspect_segment *segment)
+{
+    if (segment->void_) {
+        segment->header.follows = pass->number;
+        segment->header.chain = pass->chain;
+    }
+}
+
+static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass)
+{
+    uint64_t *sequences;
+    size_t count;
+    const int error = dgraft_recover_list(&pass->disk, &sequences, &count);
+    if (error != 0) {
+        return dgraft_why_errno(pass->why, &pass->disk, "list", "", error);
+    }
+    struct dgraft_inspect_segment *segments = calloc(count == 0 ? 1 : count, sizeof *segments);
+    enum dgraft_status status = DGRAFT_OK;
+    if (segments == NULL) {
+        status = dgraft_why_errno(pass->why, &pass->disk, "read", "", -ENOMEM);
+    } else {
+        status = read_headers(pass, segments, sequences, count);
+    }
+    for (size_t i = 0; i < count && status == DGRAFT_OK; i++) {
+        const uint64_t expected = i == 0 ? 1 : sequences[i - 1] + 1;
+        if (sequences[i] != expected) {
+            char name[DGRAFT_SEGMENT_NAME_BYTES];
+            char path[DGRAFT_DISK_PATH_BYTES];
+            dgraft_segment_name(expected, name);
+            dgraft_disk_path(&pass->disk, name, path);
+            pass->broken = true;
+            dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+                                "it is missing, but a later segment is there. %s", DGRAFT_REMEDY_DAMAGE);
+        }
+        tell_void(pass, &segments[i]);
+        status = dgraft_inspect_segment(pass, &segments[i]);
+    }
+    free(segments);
+    free(sequences);
+    return status;
+}
+
+static enum dgraft_status inspect_directory(struct dgraft_inspect_pass *pass)
+{
+    struct names names = {.pass = pass};
+    struct dgraft_state_slot best = {.refusal = DGRAFT_REFUSAL_EMPTY};
+    char path[DGRAFT_DISK_PATH_BYTES];
+    dgraft_disk_path(&pass->disk, "", path);
+    const int error = pass->disk.fs->ops->list(pass->disk.fs, pass->disk.directory, note_name, &names);
+    if (error != 0) {
+        return dgraft_why_errno(pass->why, &pass->disk, "list", "", error);
+    }
+    if (!names.state && !names.segments) {
+        return dgraft_why_set(pass->why, DGRAFT_STATUS_DAMAGED,
+                              "%.250s is no node's directory: it has neither `state` nor segments of a log", path);
+    }
+    pass->summary->running = is_running(pass);
+    enum dgraft_status status = inspect_state(pass, "state", &best);
+    if (status == DGRAFT_OK && !names.segments) {
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "the log is missing. %s", DGRAFT_REMEDY_DAMAGE);
+    }
+    if (status == DGRAFT_OK) {
+        status = inspect_segments(pass);
+    }
+    if (status == DGRAFT_OK) {
+        compare_state(pass, best);
+    }
+    return status;
+}
+
+static const char *last_part(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+/* A single file says by its beginning what it is, and by its name when that is gone. */
+static enum dgraft_file_type type_of(struct dgraft_inspect_pass *pass, const char *path, int *error)
+{
+    uint8_t magic[4] = {0};
+    const int file = dgraft_disk_open(&pass->disk, "", DGRAFT_FS_READ);
+    const int64_t got = file < 0 ? file : dgraft_disk_read(&pass->disk, file, magic, sizeof magic, 0);
+    dgraft_disk_close(&pass->disk, file);
+    *error = got < 0 ? (int)got : 0;
+    if (memcmp(magic, "dgst", 4) == 0 || strcmp(last_part(path), "state") == 0) {
+        return DGRAFT_FILE_STATE;
+    }
+    if (memcmp(magic, "dglg", 4) == 0 || dgraft_segment_sequence(last_part(path)) != 0) {
+        return DGRAFT_FILE_SEGMENT;
+    }
+    return DGRAFT_FILE_UNKNOWN;
+}
+
+static enum dgraft_status inspect_file(struct dgraft_inspect_pass *pass, const char *path)
+{
+    struct dgraft_state_slot best;
+    int error;
+    pass->single = true;
+    const enum dgraft_file_type type = type_of(pass, path, &error);
+    if (error != 0) {
+        return dgraft_why_errno(pass->why, &pass->disk, "read", "", error);
+    }
+    if (type == DGRAFT_FILE_STATE) {
+        return inspect_state(pass, "", &best);
+    }
+    if (type == DGRAFT_FILE_UNKNOWN) {
+        return dgraft_why_set(pass->why, DGRAFT_STATUS_DAMAGED, "%.250s is no file of a node's directory", path);
+    }
+    struct dgraft_inspect_segment segment = {.newest = true, .limit = UINT64_MAX};
+    const enum dgraft_status status = dgraft_inspect_header(pass, &segment);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    segment.sequence = dgraft_segment_sequence(last_part(path));
+    if (segment.header.refusal == DGRAFT_ACCEPT) {
+        segment.sequence = segment.sequence == 0 ? segment.header.sequence : segment.sequence;
+        pass->summary->identity = segment.header.identity;
+        pass->summary->has_identity = true;
+        pass->scan.store = segment.header.identity.store;
+    }
+    return dgraft_inspect_segment(pass, &segment);
+}
+
+static int stop(void *context, const char *name)
+{
+    (void)context;
+    (void)name;
+    return 1;
+}
+
+enum dgraft_status dgraft_inspect(struct dgraft_fs *fs, const char *path, const struct dgraft_inspect_visitor *visitor,
+                                  struct dgraft_inspect_summary *summary, struct dgraft_why *why)
+{
+    struct dgraft_inspect_pass pass;
+    memset(&pass, 0, sizeof pass);
+    memset(summary, 0, sizeof *summary);
+    pass.visitor = visitor;
+    pass.summary = summary;
+    pass.why = why;
+    dgraft_disk_init(&pass.disk, fs, path);
+    dgraft_window_init(&pass.scan.window, &pass.disk, WINDOW_BYTES);
+    if (!dgraft_log_init(&pass.log, 256)) {
+        return dgraft_why_errno(why, &pass.disk, "read", "", -ENOMEM);
+    }
+    const int listed = fs->ops->list(fs, path, stop, NULL);
+    enum dgraft_status status;
+    if (listed >= 0) {
+        status = inspect_directory(&pass);
+    } else if (listed == -ENOTDIR) {
+        status = inspect_file(&pass, path);
+    } else {
+        status = dgraft_why_errno(why, &pass.disk, "open", "", listed);
+    }
+    dgraft_window_free(&pass.scan.window);
+    dgraft_plan_free(&pass.plan);
+    dgraft_log_free(&pass.log);
+    return status;
+}
