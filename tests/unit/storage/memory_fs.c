@@ -1,0 +1,613 @@
+#include "memory_fs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMES_MAX = 64, FILES_MAX = 192, HANDLES_MAX = 64, CHANGES_MAX = 256, PATH_BYTES = 96, DIRECTORY = -1 };
+
+struct file {
+    uint8_t *now;
+    uint8_t *disk;
+    uint8_t *dirty; /* per sector */
+    uint64_t capacity;
+    uint64_t size_now;
+    uint64_t size_disk;
+    bool locked;
+};
+
+struct name {
+    char path[PATH_BYTES];
+    int file; /* or DIRECTORY */
+};
+
+struct names {
+    struct name items[NAMES_MAX];
+    size_t count;
+};
+
+/* A change of names that is not synced: `to` appears as `file`, `from` vanishes; either may be empty. */
+struct change {
+    char from[PATH_BYTES];
+    char to[PATH_BYTES];
+    int file;
+};
+
+struct handle {
+    int file; /* -1: closed */
+    bool holds_lock;
+};
+
+struct memory_fs {
+    struct dgraft_fs fs; /* first: the seam */
+    struct file files[FILES_MAX];
+    int file_count;
+    struct names now;
+    struct names disk;
+    struct change changes[CHANGES_MAX];
+    size_t change_count;
+    struct handle handles[HANDLES_MAX];
+    uint64_t calls;
+    uint64_t fail_call;
+    int fail_error;
+    bool fail_for_ever;
+    uint64_t power_off_call;
+    uint64_t random;
+    uint64_t room;
+};
+
+static uint64_t next_random(struct memory_fs *memory)
+{
+    memory->random ^= memory->random << 13;
+    memory->random ^= memory->random >> 7;
+    memory->random ^= memory->random << 17;
+    return memory->random;
+}
+
+static struct memory_fs *of(struct dgraft_fs *fs)
+{
+    return (struct memory_fs *)fs;
+}
+
+static void must(bool holds)
+{
+    if (!holds) {
+        (void)fprintf(stderr, "memory_fs: a bound of the test's file system is reached\n");
+        abort();
+    }
+}
+
+/* Counts a call and says how it fails: 0, or a negative errno. */
+static int enter(struct memory_fs *memory)
+{
+    memory->calls++;
+    if (memory->power_off_call != 0 && memory->calls > memory->power_off_call) {
+        return -EIO;
+    }
+    if (memory->fail_call != 0 &&
+        (memory->calls == memory->fail_call || (memory->fail_for_ever && memory->calls > memory->fail_call))) {
+        return -memory->fail_error;
+    }
+    if (memory->random != 0 && next_random(memory) % 4 == 0) {
+        return -EINTR;
+    }
+    return 0;
+}
+
+static struct name *find(struct names *names, const char *path)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcmp(names->items[i].path, path) == 0) {
+            return &names->items[i];
+        }
+    }
+    return NULL;
+}
+
+static void apply(struct names *names, const struct change *change)
+{
+    struct name *from = find(names, change->from);
+    if (from != NULL) {
+        *from = names->items[--names->count];
+    }
+    if (change->to[0] == '\0') {
+        return;
+    }
+    struct name *to = find(names, change->to);
+    if (to == NULL) {
+        must(names->count < NAMES_MAX);
+        to = &names->items[names->count++];
+        (void)snprintf(to->path, sizeof to->path, "%s", change->to);
+    }
+    to->file = change->file;
+}
+
+static void change_names(struct memory_fs *memory, const char *from, const char *to, int file)
+{
+    must(memory->change_count < CHANGES_MAX);
+    struct change *change = &memory->changes[memory->change_count++];
+    (void)snprintf(change->from, sizeof change->from, "%s", from);
+    (void)snprintf(change->to, sizeof change->to, "%s", to);
+    change->file = file;
+    apply(&memory->now, change);
+}
+
+static bool lies_in(const char *path, const char *directory)
+{
+    const size_t size = strlen(directory);
+    return strncmp(path, directory, size) == 0 && path[size] == '/' && strchr(path + size + 1, '/') == NULL;
+}
+
+static void grow(struct file *file, uint64_t size)
+{
+    if (size <= file->capacity) {
+        return;
+    }
+    uint64_t capacity = file->capacity == 0 ? 8192 : file->capacity;
+    while (capacity < size) {
+        capacity *= 2;
+    }
+    const size_t old = (size_t)file->capacity;
+    file->now = realloc(file->now, (size_t)capacity);
+    file->disk = realloc(file->disk, (size_t)capacity);
+    file->dirty = realloc(file->dirty, (size_t)capacity / MEMORY_SECTOR_BYTES);
+    must(file->now != NULL && file->disk != NULL && file->dirty != NULL);
+    memset(file->now + old, 0, (size_t)capacity - old);
+    memset(file->disk + old, 0, (size_t)capacity - old);
+    memset(file->dirty + old / MEMORY_SECTOR_BYTES, 0, ((size_t)capacity - old) / MEMORY_SECTOR_BYTES);
+    file->capacity = capacity;
+}
+
+static int memory_open(struct dgraft_fs *fs, const char *path, enum dgraft_fs_open mode)
+{
+    struct memory_fs *memory = of(fs);
+    const int error = enter(memory);
+    struct name *name = find(&memory->now, path);
+    int handle = 0;
+    int file;
+    if (error != 0) {
+        return error;
+    }
+    if (mode == DGRAFT_FS_CREATE) {
+        if (name != NULL) {
+            return -EEXIST;
+        }
+        must(memory->file_count < FILES_MAX);
+        file = memory->file_count++;
+        change_names(memory, "", path, file);
+    } else if (name == NULL || name->file == DIRECTORY) {
+        return name == NULL ? -ENOENT : -EISDIR;
+    } else {
+        file = name->file;
+    }
+    while (handle < HANDLES_MAX && memory->handles[handle].file >= 0) {
+        handle++;
+    }
+    must(handle < HANDLES_MAX);
+    memory->handles[handle] = (struct handle){file, false};
+    return handle;
+}
+
+static int memory_close(struct dgraft_fs *fs, int handle)
+{
+    struct memory_fs *memory = of(fs);
+    struct handle *closed = &memory->handles[handle];
+    must(closed->file >= 0);
+    memory->calls++;
+    if (closed->holds_lock) {
+        memory->files[closed->file].locked = false;
+    }
+    closed->file = -1;
+    return 0;
+}
+
+static ssize_t memory_pread(struct dgraft_fs *fs, int handle, void *bytes, size_t size, uint64_t offset)
+{
+    struct memory_fs *memory = of(fs);
+    const struct file *file = &memory->files[memory->handles[handle].file];
+    const int error = enter(memory);
+    if (error != 0) {
+        return error;
+    }
+    if (offset >= file->size_now || size == 0) {
+        return 0;
+    }
+    if (size > file->size_now - offset) {
+        size = (size_t)(file->size_now - offset);
+    }
+    if (memory->random != 0) {
+        size = 1 + next_random(memory) % size;
+    }
+    memcpy(bytes, file->now + offset, size);
+    return (ssize_t)size;
+}
+
+static uint64_t used_bytes(const struct memory_fs *memory)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < memory->now.count; i++) {
+        const int file = memory->now.items[i].file;
+        sum += file == DIRECTORY ? 0 : memory->files[file].size_now;
+    }
+    return sum;
+}
+
+static ssize_t memory_pwritev(struct dgraft_fs *fs, int handle, const struct iovec *pieces, int count, uint64_t offset)
+{
+    struct memory_fs *memory = of(fs);
+    struct file *file = &memory->files[memory->handles[handle].file];
+    const int error = enter(memory);
+    uint64_t size = 0;
+    if (error != 0) {
+        return error;
+    }
+    for (int i = 0; i < count; i++) {
+        size += pieces[i].iov_len;
+    }
+    if (memory->random != 0 && size > 0) {
+        size = 1 + next_random(memory) % size;
+    }
+    if (memory->room != UINT64_MAX && offset + size > file->size_now) {
+        const uint64_t used = used_bytes(memory);
+        const uint64_t left = used < memory->room ? memory->room - used : 0;
+        if (offset + size > file->size_now + left) {
+            size = offset < file->size_now + left ? file->size_now + left - offset : 0;
+        }
+        if (size == 0) {
+            return -ENOSPC;
+        }
+    }
+    grow(file, offset + size);
+    uint64_t done = 0;
+    for (int i = 0; i < count && done < size; i++) {
+        const uint64_t part = pieces[i].iov_len < size - done ? pieces[i].iov_len : size - done;
+        if (part > 0) {
+            memcpy(file->now + offset + done, pieces[i].iov_base, (size_t)part);
+        }
+        done += part;
+    }
+    for (uint64_t at = offset / MEMORY_SECTOR_BYTES; at * MEMORY_SECTOR_BYTES < offset + size; at++) {
+        file->dirty[at] = 1;
+    }
+    if (offset + size > file->size_now) {
+        file->size_now = offset + size;
+    }
+    return (ssize_t)size;
+}
+
+static void settle(struct file *file, bool durable)
+{
+    for (uint64_t at = 0; at < file->capacity / MEMORY_SECTOR_BYTES; at++) {
+        if (file->dirty[at] != 0 && durable) {
+            memcpy(file->disk + at * MEMORY_SECTOR_BYTES, file->now + at * MEMORY_SECTOR_BYTES, MEMORY_SECTOR_BYTES);
+        }
+        file->dirty[at] = 0;
+    }
+    if (durable) {
+        file->size_disk = file->size_now;
+    }
+}
+
+static int memory_sync(struct dgraft_fs *fs, int handle)
+{
+    struct memory_fs *memory = of(fs);
+    const int error = enter(memory);
+    if (error != -EINTR && (memory->power_off_call == 0 || memory->calls < memory->power_off_call)) {
+        settle(&memory->files[memory->handles[handle].file], error == 0);
+    }
+    return error;
+}
+
+static int memory_truncate(struct dgraft_fs *fs, int handle, uint64_t size)
+{
+    struct memory_fs *memory = of(fs);
+    struct file *file = &memory->files[memory->handles[handle].file];
+    const int error = enter(memory);
+    if (error != 0) {
+        return error;
+    }
+    grow(file, size);
+    if (size < file->size_now) {
+        memset(file->now + size, 0, (size_t)(file->size_now - size));
+        for (uint64_t at = size / MEMORY_SECTOR_BYTES; at * MEMORY_SECTOR_BYTES < file->size_now; at++) {
+            file->dirty[at] = 1;
+        }
+    }
+    file->size_now = size;
+    return 0;
+}
+
+static int64_t memory_size(struct dgraft_fs *fs, int handle)
+{
+    struct memory_fs *memory = of(fs);
+    const int error = enter(memory);
+    return error != 0 ? error : (int64_t)memory->files[memory->handles[handle].file].size_now;
+}
+
+static int memory_lock(struct dgraft_fs *fs, int handle)
+{
+    struct memory_fs *memory = of(fs);
+    struct file *file = &memory->files[memory->handles[handle].file];
+    const int error = enter(memory);
+    if (error != 0) {
+        return error;
+    }
+    if (file->locked) {
+        return -EWOULDBLOCK;
+    }
+    file->locked = true;
+    memory->handles[handle].holds_lock = true;
+    return 0;
+}
+
+static int memory_rename(struct dgraft_fs *fs, const char *from, const char *to)
+{
+    struct memory_fs *memory = of(fs);
+    const int error = enter(memory);
+    const struct name *name = find(&memory->now, from);
+    if (error != 0) {
+        return error;
+    }
+    if (name == NULL) {
+        return -ENOENT;
+    }
+    change_names(memory, from, to, name->file);
+    return 0;
+}
+
+static int memory_unlink(struct dgraft_fs *fs, const char *path)
+{
+    struct memory_fs *memory = of(fs);
+    const int error = enter(memory);
+    if (error != 0) {
+        return error;
+    }
+    if (find(&memory->now, path) == NULL) {
+        return -ENOENT;
+    }
+    change_names(memory, path, "", 0);
+    return 0;
+}
+
+static int memory_make_directory(struct dgraft_fs *fs, const char *path)
+{
+    struct memory_fs *memory = of(fs);
+    const int error = enter(memory);
+    if (error != 0) {
+        return error;
+    }
+    if (find(&memory->now, path) != NULL) {
+        return -EEXIST;
+    }
+    change_names(memory, "", path, DIRECTORY);
+    return 0;
+}
+
+static int memory_sync_directory(struct dgraft_fs *fs, const char *path)
+{
+    struct memory_fs *memory = of(fs);
+    const int error = enter(memory);
+    size_t left = 0;
+    if (error != 0 || (memory->power_off_call != 0 && memory->calls == memory->power_off_call)) {
+        return error;
+    }
+    for (size_t i = 0; i < memory->change_count; i++) {
+        const struct change *change = &memory->changes[i];
+        const char *changed = change->to[0] != '\0' ? change->to : change->from;
+        if (lies_in(changed, path) || (strcmp(path, ".") == 0 && strchr(changed, '/') == NULL)) {
+            apply(&memory->disk, change);
+        } else {
+            memory->changes[left++] = *change;
+        }
+    }
+    memory->change_count = left;
+    return 0;
+}
+
+static int memory_list(struct dgraft_fs *fs, const char *path, int (*found)(void *context, const char *name),
+                       void *context)
+{
+    struct memory_fs *memory = of(fs);
+    const int error = enter(memory);
+    const struct name *directory = find(&memory->now, path);
+    if (error != 0) {
+        return error;
+    }
+    if (directory == NULL || directory->file != DIRECTORY) {
+        return directory == NULL ? -ENOENT : -ENOTDIR;
+    }
+    for (size_t i = 0; i < memory->now.count; i++) {
+        const char *name = memory->now.items[i].path;
+        if (lies_in(name, path)) {
+            const int result = found(context, name + strlen(path) + 1);
+            if (result != 0) {
+                return result;
+            }
+        }
+    }
+    return 0;
+}
+
+static const struct dgraft_fs_ops memory_ops = {
+    .open = memory_open,
+    .close = memory_close,
+    .pread = memory_pread,
+    .pwritev = memory_pwritev,
+    .sync = memory_sync,
+    .truncate = memory_truncate,
+    .size = memory_size,
+    .lock = memory_lock,
+    .rename = memory_rename,
+    .unlink = memory_unlink,
+    .make_directory = memory_make_directory,
+    .sync_directory = memory_sync_directory,
+    .list = memory_list,
+};
+
+struct memory_fs *memory_fs_new(void)
+{
+    struct memory_fs *memory = calloc(1, sizeof *memory);
+    must(memory != NULL);
+    memory->fs.ops = &memory_ops;
+    memory->room = UINT64_MAX;
+    for (size_t i = 0; i < HANDLES_MAX; i++) {
+        memory->handles[i].file = -1;
+    }
+    return memory;
+}
+
+void memory_fs_free(struct memory_fs *memory)
+{
+    for (int i = 0; memory != NULL && i < memory->file_count; i++) {
+        free(memory->files[i].now);
+        free(memory->files[i].disk);
+        free(memory->files[i].dirty);
+    }
+    free(memory);
+}
+
+struct dgraft_fs *memory_fs_seam(struct memory_fs *memory)
+{
+    return &memory->fs;
+}
+
+uint64_t memory_fs_calls(const struct memory_fs *memory)
+{
+    return memory->calls;
+}
+
+void memory_fs_fail_at(struct memory_fs *memory, uint64_t call, int error, bool for_ever)
+{
+    memory->fail_call = call;
+    memory->fail_error = error;
+    memory->fail_for_ever = for_ever;
+}
+
+void memory_fs_power_off_at(struct memory_fs *memory, uint64_t call)
+{
+    memory->power_off_call = call;
+}
+
+void memory_fs_short(struct memory_fs *memory, uint64_t seed)
+{
+    memory->random = seed;
+}
+
+void memory_fs_room(struct memory_fs *memory, uint64_t bytes)
+{
+    memory->room = bytes;
+}
+
+static size_t sectors(const struct file *file)
+{
+    return (size_t)(file->capacity / MEMORY_SECTOR_BYTES);
+}
+
+size_t memory_fs_uncertain(const struct memory_fs *memory)
+{
+    size_t count = memory->change_count;
+    for (int i = 0; i < memory->file_count; i++) {
+        const struct file *file = &memory->files[i];
+        count += file->size_now != file->size_disk;
+        for (size_t at = 0; at < sectors(file); at++) {
+            count += file->dirty[at] != 0;
+        }
+    }
+    return count;
+}
+
+struct memory_fs *memory_fs_crash(const struct memory_fs *memory, bool (*kept)(void *context, size_t which),
+                                  void *context)
+{
+    struct memory_fs *after = memory_fs_new();
+    size_t which = 0;
+    after->disk = memory->disk;
+    for (size_t i = 0; i < memory->change_count; i++) {
+        if (kept(context, which++)) {
+            apply(&after->disk, &memory->changes[i]);
+        }
+    }
+    after->now = after->disk;
+    after->file_count = memory->file_count;
+    for (int i = 0; i < memory->file_count; i++) {
+        const struct file *from = &memory->files[i];
+        struct file *to = &after->files[i];
+        to->size_now = from->size_disk;
+        if (from->size_now != from->size_disk && kept(context, which++)) {
+            to->size_now = from->size_now;
+        }
+        to->size_disk = to->size_now;
+        grow(to, from->capacity);
+        for (size_t at = 0; at < sectors(from); at++) {
+            const bool arrived = from->dirty[at] != 0 && kept(context, which++);
+            memcpy(to->now + at * MEMORY_SECTOR_BYTES, (arrived ? from->now : from->disk) + at * MEMORY_SECTOR_BYTES,
+                   MEMORY_SECTOR_BYTES);
+        }
+        if (to->size_now < to->capacity) {
+            memset(to->now + to->size_now, 0, (size_t)(to->capacity - to->size_now));
+        }
+        if (to->capacity > 0) {
+            memcpy(to->disk, to->now, (size_t)to->capacity);
+        }
+    }
+    return after;
+}
+
+static bool keep_all(void *context, size_t which)
+{
+    (void)context;
+    (void)which;
+    return true;
+}
+
+struct memory_fs *memory_fs_copy(const struct memory_fs *memory)
+{
+    return memory_fs_crash(memory, keep_all, NULL);
+}
+
+uint8_t *memory_fs_bytes(struct memory_fs *memory, const char *path, uint64_t *size)
+{
+    const struct name *name = find(&memory->now, path);
+    if (name == NULL || name->file == DIRECTORY) {
+        return NULL;
+    }
+    *size = memory->files[name->file].size_now;
+    return memory->files[name->file].now;
+}
+
+void memory_fs_put(struct memory_fs *memory, const char *directory, const char *path, const uint8_t *bytes, size_t size)
+{
+    if (find(&memory->now, directory) == NULL) {
+        change_names(memory, "", directory, DIRECTORY);
+    }
+    must(memory->file_count < FILES_MAX);
+    struct file *file = &memory->files[memory->file_count];
+    grow(file, size == 0 ? 1 : size);
+    if (size > 0) {
+        memcpy(file->now, bytes, size);
+        memcpy(file->disk, bytes, size);
+    }
+    file->size_now = size;
+    file->size_disk = size;
+    change_names(memory, "", path, memory->file_count++);
+    memory->disk = memory->now;
+    memory->change_count = 0;
+}
+
+uint64_t memory_fs_hash(const struct memory_fs *memory)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < memory->now.count; i++) {
+        const struct name *name = &memory->now.items[i];
+        uint64_t hash = 14695981039346656037u;
+        for (const char *at = name->path; *at != '\0'; at++) {
+            hash = (hash ^ (uint8_t)*at) * 1099511628211u;
+        }
+        for (uint64_t at = 0; name->file != DIRECTORY && at < memory->files[name->file].size_now; at++) {
+            hash = (hash ^ memory->files[name->file].now[at]) * 1099511628211u;
+        }
+        sum += hash; /* names have no order */
+    }
+    return sum;
+}

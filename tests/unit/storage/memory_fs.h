@@ -1,0 +1,53 @@
+/* A file system in memory that can do what disks do: fail, fill up, be interrupted, do less than asked, and crash so
+ * that any subset of the sectors, sizes and names that were not synced has reached the disk.
+ */
+#ifndef MEMORY_FS_H
+#define MEMORY_FS_H
+
+#include <dgraft/fs.h>
+
+enum { MEMORY_SECTOR_BYTES = 512 };
+
+struct memory_fs;
+
+struct memory_fs *memory_fs_new(void);
+void memory_fs_free(struct memory_fs *memory);
+struct dgraft_fs *memory_fs_seam(struct memory_fs *memory);
+
+/* Calls of the seam made so far. */
+uint64_t memory_fs_calls(const struct memory_fs *memory);
+
+/* The call of this number (from 1) fails with -error; with `for_ever` all later ones as well. 0: none. A failing sync
+ * drops its pages: they can still be read, but will never be on the disk. */
+void memory_fs_fail_at(struct memory_fs *memory, uint64_t call, int error, bool for_ever);
+
+/* The power fails during the call of this number: it has its effect on memory, and every later call fails. */
+void memory_fs_power_off_at(struct memory_fs *memory, uint64_t call);
+
+/* Reads and writes do 1 to n bytes, and every call may be interrupted. 0: off. */
+void memory_fs_short(struct memory_fs *memory, uint64_t seed);
+
+/* Bytes that all files together may take; UINT64_MAX: any. */
+void memory_fs_room(struct memory_fs *memory, uint64_t bytes);
+
+/* How many sectors, sizes and names have not been synced. */
+size_t memory_fs_uncertain(const struct memory_fs *memory);
+
+/* Returns what is there after a crash: `kept` is asked about each uncertain thing, in a fixed order. */
+struct memory_fs *memory_fs_crash(const struct memory_fs *memory, bool (*kept)(void *context, size_t which),
+                                  void *context);
+
+/* Returns a copy as it is now, everything synced. */
+struct memory_fs *memory_fs_copy(const struct memory_fs *memory);
+
+/* The bytes of a file, to look at and to damage; NULL when it is not there. Valid until the next call of the seam. */
+uint8_t *memory_fs_bytes(struct memory_fs *memory, const char *path, uint64_t *size);
+
+/* Makes a file of these bytes, synced; and its directory. */
+void memory_fs_put(struct memory_fs *memory, const char *directory, const char *path, const uint8_t *bytes,
+                   size_t size);
+
+/* A number that depends on every name and byte. */
+uint64_t memory_fs_hash(const struct memory_fs *memory);
+
+#endif

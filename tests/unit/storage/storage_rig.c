@@ -1,0 +1,195 @@
+#include "storage_rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct dgraft_identity rig_identity = {
+    .cluster = 0x1122334455667788, .store = 0x99aabbccddeeff01, .node = 3, .group = 0, .cluster_name = "rig"};
+
+static uint8_t payload_byte(dgraft_index index, dgraft_term term, uint32_t at)
+{
+    return (uint8_t)(index * 31 + term * 7 + at);
+}
+
+/* Frames one record by hand, field by field. Returns its size. */
+static size_t frame(const struct rig_log *log, dgraft_index index, uint8_t *out)
+{
+    struct dgraft_record record = {
+        .entry = {.index = index,
+                  .term = log->terms[index],
+                  .payload_bytes = log->sizes[index],
+                  .kind = log->memberships[index] ? DGRAFT_ENTRY_MEMBERSHIP : DGRAFT_ENTRY_COMMAND}};
+    uint8_t *payload = out + DGRAFT_RECORD_HEADER_BYTES;
+    for (uint32_t i = 0; i < log->sizes[index]; i++) {
+        payload[i] = payload_byte(index, log->terms[index], i);
+    }
+    record.entry.checksum = dgraft_crc32c(0, payload, log->sizes[index]);
+    dgraft_record_encode_header(&record, out);
+    memset(payload + log->sizes[index], 0, dgraft_record_padding(log->sizes[index]));
+    return dgraft_record_bytes(log->sizes[index]);
+}
+
+enum dgraft_status rig_format(struct dgraft_fs *fs, struct rig_log *log, struct dgraft_why *why)
+{
+    uint8_t bytes[256];
+    memset(log, 0, sizeof *log);
+    log->last = 1;
+    log->terms[1] = 1;
+    log->sizes[1] = 20;
+    log->memberships[1] = true;
+    log->term = 1;
+    const struct iovec piece = {bytes, frame(log, 1, bytes)};
+    return dgraft_storage_format(fs, "node", &rig_identity, &piece, 1, why);
+}
+
+void rig_apply(struct rig_log *log, const struct rig_write *write)
+{
+    if (write->state) {
+        log->term = write->term;
+        log->vote = write->vote;
+    }
+    if (!write->log) {
+        return;
+    }
+    for (uint32_t i = 0; i < write->count; i++) {
+        const dgraft_index index = write->keep + 1 + i;
+        if (index > RIG_ENTRIES_MAX) {
+            abort();
+        }
+        log->terms[index] = write->entry_term;
+        log->sizes[index] = write->payload_bytes + i;
+        log->memberships[index] = write->membership && i == 0;
+    }
+    log->last = write->keep + write->count;
+}
+
+enum dgraft_status rig_do(struct dgraft_storage *storage, const struct rig_log *before, const struct rig_write *write)
+{
+    struct rig_log *after = malloc(sizeof *after);
+    struct dgraft_entry *entries = calloc(write->count + 1, sizeof *entries);
+    struct iovec *pieces = calloc(2 * (size_t)write->count + 1, sizeof *pieces);
+    size_t size = 8;
+    if (after == NULL || entries == NULL || pieces == NULL) {
+        abort();
+    }
+    *after = *before;
+    rig_apply(after, write);
+    for (uint32_t i = 0; i < write->count; i++) {
+        size += dgraft_record_bytes(write->payload_bytes + i);
+    }
+    uint8_t *bytes = malloc(size);
+    size_t used = 0;
+    for (uint32_t i = 0; i < write->count && bytes != NULL; i++) {
+        const dgraft_index index = write->keep + 1 + i;
+        const size_t record = frame(after, index, bytes + used);
+        entries[i] =
+            (struct dgraft_entry){.index = index,
+                                  .term = after->terms[index],
+                                  .payload_bytes = after->sizes[index],
+                                  .kind = after->memberships[index] ? DGRAFT_ENTRY_MEMBERSHIP : DGRAFT_ENTRY_COMMAND};
+        pieces[2 * (size_t)i] = (struct iovec){bytes + used, DGRAFT_RECORD_HEADER_BYTES};
+        pieces[2 * (size_t)i + 1] =
+            (struct iovec){bytes + used + DGRAFT_RECORD_HEADER_BYTES, record - DGRAFT_RECORD_HEADER_BYTES};
+        used += record;
+    }
+    const struct dgraft_storage_write planned = {.state = write->state,
+                                                 .term = write->term,
+                                                 .vote = write->vote,
+                                                 .log = write->log,
+                                                 .keep = write->keep,
+                                                 .first = write->keep + 1,
+                                                 .count = write->count,
+                                                 .last = {after->last, after->terms[after->last]},
+                                                 .records = pieces,
+                                                 .record_pieces = 2 * (size_t)write->count,
+                                                 .commit = before->commit,
+                                                 .wall_clock_ns = 1000,
+                                                 .entries = entries};
+    enum dgraft_status status = dgraft_storage_prepare(storage, &planned);
+    memset(entries, 0xEE, (write->count + 1) * sizeof *entries); /* borrowed for prepare only */
+    if (status == DGRAFT_OK) {
+        dgraft_storage_perform(storage);
+        status = dgraft_storage_complete(storage, NULL);
+    }
+    free(after);
+    free(entries);
+    free(pieces);
+    free(bytes);
+    return status;
+}
+
+static const char *log_differs(struct dgraft_storage *storage, const struct rig_log *log, uint8_t *bytes, size_t size)
+{
+    static char text[160];
+    struct dgraft_found found;
+    dgraft_storage_found(storage, &found);
+    if (found.last.index != log->last || found.last.term != log->terms[log->last]) {
+        (void)snprintf(text, sizeof text, "last is (%llu, %llu), not (%llu, %llu)",
+                       (unsigned long long)found.last.index, (unsigned long long)found.last.term,
+                       (unsigned long long)log->last, (unsigned long long)log->terms[log->last]);
+        return text;
+    }
+    dgraft_index newest = 0;
+    dgraft_index before = 0;
+    uint8_t expected[4096];
+    for (dgraft_index index = 1; index <= log->last;) {
+        uint32_t count = 0;
+        size_t used = 0;
+        struct dgraft_why why = {"?"};
+        const enum dgraft_status status =
+            dgraft_storage_read(storage, index, log->last, bytes, size, &count, &used, &why);
+        if (status != DGRAFT_OK || count == 0) {
+            (void)snprintf(text, sizeof text, "read of %llu: %s %.100s", (unsigned long long)index,
+                           dgraft_status_name(status), why.text);
+            return text;
+        }
+        for (size_t at = 0; count > 0; count--, index++) {
+            const size_t record = frame(log, index, expected);
+            if (at + record > used || memcmp(expected, bytes + at, record) != 0) {
+                (void)snprintf(text, sizeof text, "entry %llu has other bytes", (unsigned long long)index);
+                return text;
+            }
+            at += record;
+            if (log->memberships[index]) {
+                before = newest;
+                newest = index;
+            }
+            if (dgraft_storage_term_at(storage, index) != log->terms[index]) {
+                return "a term is not as it should be";
+            }
+        }
+    }
+    if (found.membership_index != newest || found.membership_before != before) {
+        return "the memberships are not as they should be";
+    }
+    return NULL;
+}
+
+const char *rig_log_differs(struct dgraft_storage *storage, const struct rig_log *log)
+{
+    enum { BYTES = 8192 };
+    uint8_t *bytes = malloc(BYTES); /* of its own, so that a sanitizer sees its end */
+    const char *differs = bytes == NULL ? "memory" : log_differs(storage, log, bytes, BYTES);
+    free(bytes);
+    return differs;
+}
+
+const char *rig_state_differs(struct dgraft_storage *storage, const struct rig_log *log)
+{
+    static char text[96];
+    struct dgraft_found found;
+    dgraft_storage_found(storage, &found);
+    if (found.term == log->term && found.vote == log->vote) {
+        return NULL;
+    }
+    (void)snprintf(text, sizeof text, "term and vote are %llu, %u, not %llu, %u", (unsigned long long)found.term,
+                   found.vote, (unsigned long long)log->term, log->vote);
+    return text;
+}
+
+const char *rig_differs(struct dgraft_storage *storage, const struct rig_log *log)
+{
+    const char *differs = rig_state_differs(storage, log);
+    return differs != NULL ? differs : rig_log_differs(storage, log);
+}

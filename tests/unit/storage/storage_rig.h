@@ -1,0 +1,52 @@
+/* What the tests of storage share: a plain list of entries as the oracle of a log, records made from it, writes. */
+#ifndef STORAGE_RIG_H
+#define STORAGE_RIG_H
+
+#include "memory_fs.h"
+
+#include <dgraft/storage.h>
+
+enum { RIG_ENTRIES_MAX = 4096 };
+
+/* What the log should hold: term and size of each entry; the payload follows from index and term. */
+struct rig_log {
+    dgraft_term terms[RIG_ENTRIES_MAX + 1]; /* from 1 */
+    uint32_t sizes[RIG_ENTRIES_MAX + 1];
+    bool memberships[RIG_ENTRIES_MAX + 1];
+    dgraft_index last;
+    dgraft_term term;
+    dgraft_node_id vote;
+    dgraft_index commit;
+};
+
+struct rig_write {
+    bool state;
+    dgraft_term term;
+    dgraft_node_id vote;
+    bool log;
+    dgraft_index keep;
+    uint32_t count;
+    dgraft_term entry_term;
+    uint32_t payload_bytes; /* of the first; each further one is one byte larger */
+    bool membership;        /* the first entry is one */
+};
+
+extern const struct dgraft_identity rig_identity;
+
+/* Formats "node" with one membership entry. */
+enum dgraft_status rig_format(struct dgraft_fs *fs, struct rig_log *log, struct dgraft_why *why);
+
+/* Changes the oracle as a write would. */
+void rig_apply(struct rig_log *log, const struct rig_write *write);
+
+/* Does the write: prepare, perform, complete. */
+enum dgraft_status rig_do(struct dgraft_storage *storage, const struct rig_log *before, const struct rig_write *write);
+
+/* Returns NULL when the store holds exactly this log and this term and vote; otherwise what differs. */
+const char *rig_differs(struct dgraft_storage *storage, const struct rig_log *log);
+
+/* The same for the log alone, or for term and vote alone. */
+const char *rig_log_differs(struct dgraft_storage *storage, const struct rig_log *log);
+const char *rig_state_differs(struct dgraft_storage *storage, const struct rig_log *log);
+
+#endif
