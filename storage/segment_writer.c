@@ -116,6 +116,22 @@ static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
     return result < 0 ? fail(writer, "sync", name, result) : true;
 }
 
+bool dgraft_writer_header(struct dgraft_writer *writer, const struct dgraft_segment_header *header)
+{
+    char name[DGRAFT_SEGMENT_NAME_BYTES];
+    uint8_t block[DGRAFT_BLOCK_BYTES];
+    struct iovec piece = {block, sizeof block};
+    dgraft_segment_name(header->sequence, name);
+    dgraft_segment_encode(header, block);
+    const int file = dgraft_disk_open(writer->disk, name, DGRAFT_FS_WRITE);
+    int result = file < 0 ? file : dgraft_disk_write(writer->disk, file, &piece, 1, 0);
+    if (result >= 0) {
+        result = dgraft_disk_sync(writer->disk, file);
+    }
+    dgraft_disk_close(writer->disk, file);
+    return result < 0 ? fail(writer, "write", name, result) : true;
+}
+
 bool dgraft_writer_append(struct dgraft_writer *writer, struct dgraft_batch *batch, struct iovec *pieces,
                           size_t piece_count)
 {

@@ -42,6 +42,9 @@ DGRAFT_MUST_USE bool dgraft_writer_save(struct dgraft_writer *writer, const stru
 DGRAFT_MUST_USE bool dgraft_writer_append(struct dgraft_writer *writer, struct dgraft_batch *batch,
                                           struct iovec *pieces, size_t piece_count);
 
+/* Writes the header of an older segment again and syncs it. Returns false and sets failure. */
+DGRAFT_MUST_USE bool dgraft_writer_header(struct dgraft_writer *writer, const struct dgraft_segment_header *header);
+
 /* Makes the next segment ready. Failure leaves things as they were. */
 void dgraft_writer_spare(struct dgraft_writer *writer);
 

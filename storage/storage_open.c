@@ -196,6 +196,20 @@ static void cut(struct dgraft_storage *storage, const struct dgraft_recovery *re
     }
 }
 
+/* The header of a segment without a finished batch may be in the page cache only: its sync failed, or never came. Once
+ * a later segment stands behind it, a header that a crash takes away would count as damage; so it is written again. */
+static enum dgraft_status prove_headers(struct dgraft_storage *storage, const struct dgraft_recovery *recovery,
+                                        struct dgraft_why *why)
+{
+    for (size_t i = 0; i < recovery->segment_count; i++) {
+        if (recovery->segments[i].use == DGRAFT_USE_VOID &&
+            !dgraft_writer_header(&storage->writer, &recovery->segments[i].header)) {
+            return failed(storage, why);
+        }
+    }
+    return DGRAFT_OK;
+}
+
 static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraft_recovery *recovery,
                                     struct dgraft_why *why)
 {
@@ -213,7 +227,10 @@ static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraf
     const bool fresh = storage->writer.fresh;
     storage->log = recovery->log;
     memset(&recovery->log, 0, sizeof recovery->log);
-    status = settle(storage, recovery, why);
+    status = prove_headers(storage, recovery, why);
+    if (status == DGRAFT_OK) {
+        status = settle(storage, recovery, why);
+    }
     if (status != DGRAFT_OK) {
         return status;
     }
