@@ -217,7 +217,7 @@ void cluster_start(struct cluster *cluster, dgraft_node_id id)
     struct dgraft_config config;
     dgraft_config_defaults(&config, id);
     config.seed = cluster_random(cluster, UINT64_C(1) << 30);
-    config.runs_max = 64;
+    config.runs_max = cluster->runs_max;
     config.inflight_max = 4;
     config.inflight_bytes_max = 4096;
     struct dgraft_term_run runs[CLUSTER_LOG];
@@ -245,14 +245,15 @@ void cluster_start(struct cluster *cluster, dgraft_node_id id)
     event.u.start.runs = runs;
     event.u.start.run_count = run_count;
     event.u.start.commit = node->disk_last < cluster->committed_last ? node->disk_last : cluster->committed_last;
-    if (event.u.start.commit > 0) { /* a hint is old, or absent */
-        event.u.start.commit = run_count > 60 ? event.u.start.commit : cluster_random(cluster, event.u.start.commit);
-    }
-    for (dgraft_index i = 1; i <= event.u.start.commit; i++) { /* and is only of what this log holds */
+    for (dgraft_index i = 1; i <= event.u.start.commit; i++) { /* a hint is only of what this log holds */
         if (node->disk[i].value != cluster->committed[i].value) {
             event.u.start.commit = i - 1;
         }
     }
+    /* And it is old, or absent; but the terms of what is not committed must be known. */
+    const dgraft_index least = run_count > config.runs_max ? runs[run_count - config.runs_max].first - 1 : 0;
+    cr_assert_leq(least, event.u.start.commit, "the cluster commits before it forgets");
+    event.u.start.commit = least + cluster_random(cluster, event.u.start.commit - least + 1);
     event.u.start.membership.voters = (UINT64_C(1) << cluster->count) - 1;
     step(cluster, id, event, NULL);
 }
@@ -263,6 +264,7 @@ void cluster_open(struct cluster *cluster, uint32_t count, uint64_t seed)
     cluster->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     cluster->now = 1000 * MS;
     cluster->delay_max = 2 * MS;
+    cluster->runs_max = seed % 3 == 0 ? 8 : 64;
     for (dgraft_node_id id = 1; id <= count; id++) {
         cluster_start(cluster, id);
     }

@@ -58,6 +58,7 @@ struct cluster {
     struct cluster_node nodes[CLUSTER_NODES + 1]; /* by id */
     struct packet packets[CLUSTER_PACKETS];
     uint32_t packet_count;
+    uint32_t runs_max; /* of each core's config */
     uint32_t loss_percent;
     uint32_t repeat_percent;
     dgraft_time_ns delay_max;

@@ -1,0 +1,194 @@
+/* Whatever members say, however untrue: no step aborts, and what one core promises by itself still holds (rule C2). */
+#include "core_rig.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+static uint64_t random_state;
+
+static uint64_t below(uint64_t bound)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (random_state * UINT64_C(0x2545f4914f6cdd1d) >> 20) % bound;
+}
+
+/* Mostly near what the core knows, sometimes the ends of the range. */
+static uint64_t number_near(uint64_t value)
+{
+    switch (below(12)) {
+    case 0:
+        return 0;
+    case 1:
+        return below(20) == 0 ? UINT64_MAX - below(3) : value;
+    case 2:
+        return below(20) == 0 ? UINT64_MAX / 2 - below(3) : value + 1;
+    case 3:
+        return value + below(4);
+    case 4:
+        return value == 0 ? 0 : below(value);
+    default:
+        return value - (value > 2 ? below(3) : 0);
+    }
+}
+
+static struct dgraft_position position_near(const struct rig *rig)
+{
+    const struct dgraft_core_status status = rig_status(rig);
+    struct dgraft_position position = {.index = number_near(status.last.index)};
+    position.term = dgraft_core_term_at(rig->core, position.index);
+    if (position.term == 0 || below(6) == 0) {
+        position.term = number_near(status.term);
+    }
+    return position;
+}
+
+static struct dgraft_message message_any(const struct rig *rig, struct dgraft_entry *entries)
+{
+    const struct dgraft_core_status status = rig_status(rig);
+    struct dgraft_message message = {.type = (enum dgraft_message_type)(1 + below(9)),
+                                     .from = (dgraft_node_id)below(7),
+                                     .term = number_near(status.term)};
+    if (status.role == DGRAFT_ROLE_LEADER && below(40) != 0) { /* let it lead for a while */
+        message.term = status.term;
+        message.type = below(3) == 0 ? message.type : (enum dgraft_message_type)(8 + below(2));
+    }
+    switch (message.type) {
+    case DGRAFT_MESSAGE_PRE_VOTE_REQUEST:
+    case DGRAFT_MESSAGE_VOTE_REQUEST:
+        message.u.vote_request.term = below(8) == 0
+                                          ? number_near(status.term)
+                                          : message.term + (message.type == DGRAFT_MESSAGE_PRE_VOTE_REQUEST ? 1 : 0);
+        message.u.vote_request.last = position_near(rig);
+        message.u.vote_request.transfer = below(4) == 0;
+        break;
+    case DGRAFT_MESSAGE_PRE_VOTE_GRANT:
+    case DGRAFT_MESSAGE_PRE_VOTE_REFUSE:
+    case DGRAFT_MESSAGE_VOTE_GRANT:
+    case DGRAFT_MESSAGE_VOTE_REFUSE:
+        message.u.vote_reply.term = status.term + below(2);
+        message.u.vote_reply.reason = (enum dgraft_refuse_reason)below(8);
+        break;
+    case DGRAFT_MESSAGE_APPEND:
+        message.u.append.prev = position_near(rig);
+        message.u.append.commit = below(5) == 0 ? number_near(status.last.index) : status.commit;
+        message.u.append.round = number_near(status.round);
+        message.u.append.entries = entries;
+        message.u.append.count = (uint32_t)below(9);
+        for (uint32_t i = 0; i < message.u.append.count; i++) {
+            entries[i] = (struct dgraft_entry){.index = message.u.append.prev.index + 1 + i,
+                                               .term = i == 0 ? message.u.append.prev.term : entries[i - 1].term,
+                                               .kind = (enum dgraft_entry_kind)(below(30) == 0 ? 3 : 1)};
+            entries[i].term += below(3) == 0 ? below(2) : 0;
+            entries[i].index += below(50) == 0 ? 1 : 0;
+        }
+        break;
+    case DGRAFT_MESSAGE_APPEND_ACK:
+        message.u.append_ack.match = number_near(status.last.index);
+        message.u.append_ack.round = number_near(status.round);
+        break;
+    case DGRAFT_MESSAGE_APPEND_REFUSE:
+        message.u.append_refuse.prev = number_near(status.last.index);
+        message.u.append_refuse.hint = position_near(rig);
+        message.u.append_refuse.round = number_near(status.round);
+        message.u.append_refuse.reason = (enum dgraft_refuse_reason)below(8);
+        break;
+    }
+    return message;
+}
+
+/* Answers every SEND of entries and every LOOKUP, as a host must. */
+static void host_answers(struct rig *rig)
+{
+    for (uint32_t rounds = 0; rounds < 8; rounds++) {
+        const struct dgraft_action *lookup = rig_action(rig, DGRAFT_ACTION_LOOKUP, 0);
+        if (below(3) != 0) {
+            rig_sent_all(rig);
+        }
+        if (lookup == NULL) {
+            return;
+        }
+        struct dgraft_event event = {.kind = DGRAFT_EVENT_TERM};
+        event.u.term.position = (struct dgraft_position){.index = lookup->u.lookup.index, .term = below(3)};
+        rig_step(rig, event);
+    }
+}
+
+/* Honest votes of everybody, if the core wants them. */
+static void help_to_lead(struct rig *rig)
+{
+    rig_wake_at(rig, rig->actions->wake_at_ns);
+    for (uint32_t i = 0; i < rig_status(rig).peer_count; i++) {
+        const struct dgraft_core_status status = rig_status(rig);
+        rig_receive(rig,
+                    rig_vote_reply(DGRAFT_MESSAGE_PRE_VOTE_GRANT, status.peers[i].id, status.term, status.term + 1));
+    }
+    if (rig->written > 0) {
+        rig_durable(rig);
+    }
+    for (uint32_t i = 0; i < rig_status(rig).peer_count; i++) {
+        const struct dgraft_core_status status = rig_status(rig);
+        rig_receive(rig, rig_vote_reply(DGRAFT_MESSAGE_VOTE_GRANT, status.peers[i].id, status.term, status.term));
+    }
+}
+
+static void harass(uint64_t seed, uint32_t voters)
+{
+    struct dgraft_entry entries[16];
+    struct rig rig;
+    struct dgraft_config config;
+    random_state = seed * 77777 + 5;
+    dgraft_config_defaults(&config, 1 + (dgraft_node_id)below(voters));
+    config.runs_max = 8;
+    config.inflight_max = 1 + (uint32_t)below(3);
+    config.reads_max = 2;
+    config.uncommitted_bytes_max = 2000;
+    rig_open_config(&rig,
+                    &(struct rig_start){.voters = voters,
+                                        .term = 3,
+                                        .last = 6,
+                                        .commit = below(7),
+                                        .runs = {{1, 1}, {4, 2}, {6, 3}},
+                                        .run_count = 3},
+                    &config);
+    for (uint32_t i = 0; i < 400 && !rig_status(&rig).poisoned; i++) {
+        struct dgraft_event event = {.kind = DGRAFT_EVENT_READ};
+        rig.now += below(4) == 0 ? below(200 * MS) : 0;
+        switch (below(10)) {
+        case 0:
+            rig_propose(&rig, 1 + (uint32_t)below(8), (uint32_t)below(200));
+            break;
+        case 1:
+            if (rig.written > 0) {
+                rig_durable(&rig);
+            }
+            break;
+        case 2:
+            rig_step(&rig, event);
+            break;
+        case 3:
+            rig_wake_at(&rig, rig.actions->wake_at_ns == UINT64_MAX ? rig.now : rig.actions->wake_at_ns);
+            break;
+        case 4:
+            if (below(3) == 0 && rig_status(&rig).role == DGRAFT_ROLE_FOLLOWER &&
+                rig.actions->wake_at_ns != UINT64_MAX) {
+                help_to_lead(&rig);
+            }
+            break;
+        default:
+            rig_receive(&rig, message_any(&rig, entries));
+        }
+        host_answers(&rig);
+    }
+    rig_close(&rig);
+}
+
+Test(hostile_members, cannot_make_a_core_abort)
+{
+    const char *text = getenv("DGRAFT_CORE_SEEDS");
+    const uint64_t seeds = text == NULL ? 1500 : strtoull(text, NULL, 10);
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        harass(seed, 1 + (uint32_t)(seed % 5));
+    }
+}
