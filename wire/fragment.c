@@ -64,6 +64,10 @@ enum dgraft_status dgraft_fragments_open(const struct dgraft_fragments_options *
     if (fragment_bytes > DGRAFT_FRAGMENT_BYTES_MAX) {
         fragment_bytes = DGRAFT_FRAGMENT_BYTES_MAX;
     }
+    size_t words = (transport->datagram_bytes_max - DGRAFT_FRAGMENT_HEADER_BYTES) / 8;
+    if (words > DGRAFT_FRAGMENT_WORDS_MAX) {
+        words = DGRAFT_FRAGMENT_WORDS_MAX;
+    }
     struct dgraft_fragments *fragments = malloc(sizeof *fragments);
     if (fragments == NULL) {
         return DGRAFT_STATUS_NO_MEMORY;
@@ -74,6 +78,7 @@ enum dgraft_status dgraft_fragments_open(const struct dgraft_fragments_options *
                                                       .window_bytes_max = filled.window_bytes,
                                                       .retry_ns = filled.retry_ns},
                                            .fragment_bytes = (uint32_t)fragment_bytes,
+                                           .span = (uint32_t)words * 64,
                                            .wake_at_ns = DGRAFT_FRAGMENT_NEVER,
                                            .stream = mixed(filled.seed),
                                            .next_message = 1};

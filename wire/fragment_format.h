@@ -4,10 +4,9 @@
 
 #include <dgraft/fragment.h>
 
-/* A sender keeps within so many fragments of the first one that is not acknowledged: an acknowledgement then says all
- * that its receiver has in one small datagram. */
-#define DGRAFT_FRAGMENT_SPAN      1024u
-#define DGRAFT_FRAGMENT_WORDS_MAX (DGRAFT_FRAGMENT_SPAN / 64)
+/* A sender keeps within so many fragments of the first one that is not acknowledged as its acknowledgement can name:
+ * at most these 64-bit words, fewer where datagrams are tiny. */
+#define DGRAFT_FRAGMENT_WORDS_MAX 16u
 #define DGRAFT_FRAGMENT_COUNT_MAX 65535u
 /* Every fragment but the last carries at least this much, so that a message costs little beyond its bytes. */
 #define DGRAFT_FRAGMENT_BYTES_MIN 64u

@@ -16,6 +16,7 @@ struct dgraft_fragments {
     struct dgraft_transport *transport;
     struct dgraft_flow_bounds bounds;
     uint32_t fragment_bytes; /* of messages sent */
+    uint32_t span;           /* fragments that one acknowledgement names, and that a sender keeps within */
     dgraft_time_ns wake_at_ns;
     struct dgraft_fragments_stats stats;
 

@@ -300,8 +300,8 @@ static void acknowledge(struct dgraft_fragments *fragments, struct dgraft_incomi
 {
     uint8_t bytes[DGRAFT_FRAGMENT_HEADER_BYTES + DGRAFT_FRAGMENT_WORDS_MAX * 8] = {0};
     uint32_t end = incoming->highest;
-    if (end - incoming->base > DGRAFT_FRAGMENT_SPAN) {
-        end = incoming->base + DGRAFT_FRAGMENT_SPAN;
+    if (end - incoming->base > fragments->span) {
+        end = incoming->base + fragments->span;
     }
     for (uint32_t i = incoming->base; i < end; i++) {
         const uint32_t bit = i - incoming->base;

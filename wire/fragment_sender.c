@@ -46,8 +46,9 @@ struct dgraft_lane {
     struct dgraft_lane *next;
     struct dgraft_address address;
     struct dgraft_flow flow;
-    struct outgoing *first; /* messages under way; each turn's goes to the end */
+    struct outgoing *first; /* messages under way, the oldest first */
     uint32_t message_count;
+    uint32_t turn;               /* whose it is, among those that are sent at once */
     size_t unacknowledged_bytes; /* sent at least once, not acknowledged */
     dgraft_time_ns timer_ns;     /* by then something must have been acknowledged */
     dgraft_time_ns used_ns;
@@ -143,19 +144,21 @@ static void remove_message(struct dgraft_fragments *fragments, struct dgraft_lan
     free(message);
 }
 
-static void rotate(struct dgraft_lane *lane)
+/* How many messages of a lane are sent at once, the oldest first: no more than a receiver puts together, or it would
+ * forget of one what it has acknowledged. */
+static uint32_t active_count(const struct dgraft_fragments *fragments, const struct dgraft_lane *lane)
+{
+    const uint32_t most = fragments->options.incoming_per_source;
+    return lane->message_count < most ? lane->message_count : most;
+}
+
+static struct outgoing *active_message(const struct dgraft_lane *lane, uint32_t place)
 {
     struct outgoing *message = lane->first;
-    if (message->next == NULL) {
-        return;
+    for (uint32_t i = 0; i < place; i++) {
+        message = message->next;
     }
-    lane->first = message->next;
-    message->next = NULL;
-    struct outgoing *last = lane->first;
-    while (last->next != NULL) {
-        last = last->next;
-    }
-    last->next = message;
+    return message;
 }
 
 /* Finds what of a message to send next within `room` bytes: what was lost before what was never sent. */
@@ -173,7 +176,7 @@ static struct run next_run(const struct dgraft_fragments *fragments, const struc
         const size_t window = fragments->bounds.window_bytes_max;
         const size_t left = window > lane->unacknowledged_bytes ? window - lane->unacknowledged_bytes : 0;
         room = room < left ? room : left;
-        end = end - message->base > DGRAFT_FRAGMENT_SPAN ? message->base + DGRAFT_FRAGMENT_SPAN : end;
+        end = end - message->base > fragments->span ? message->base + fragments->span : end;
     }
     for (uint32_t i = run.first; i < end && run.count < BURST_COUNT_MAX; i++) {
         const uint32_t bytes = datagram_bytes(fragments, message, i);
@@ -226,12 +229,13 @@ static void pump(struct dgraft_fragments *fragments, struct dgraft_lane *lane, d
     if (flow->on_the_way_bytes == 0 && now_ns - lane->used_ns > IDLE_NS) {
         dgraft_flow_idle(flow, &fragments->bounds);
     }
+    const uint32_t active = active_count(fragments, lane);
+    const size_t turn = TURN_BYTES > fragments->bounds.unit_bytes ? TURN_BYTES : fragments->bounds.unit_bytes;
     uint32_t fruitless = 0;
-    while (fruitless < lane->message_count) {
-        struct outgoing *message = lane->first;
+    while (fruitless < active) {
+        struct outgoing *message = active_message(lane, lane->turn++ % active);
         size_t room = flow->window_bytes > flow->on_the_way_bytes ? flow->window_bytes - flow->on_the_way_bytes : 0;
-        const size_t turn = TURN_BYTES > fragments->bounds.unit_bytes ? TURN_BYTES : fragments->bounds.unit_bytes;
-        if (lane->message_count > 1 && room > turn) {
+        if (active > 1 && room > turn) {
             room = turn;
         }
         const struct run run = next_run(fragments, lane, message, room);
@@ -240,7 +244,6 @@ static void pump(struct dgraft_fragments *fragments, struct dgraft_lane *lane, d
             lane->used_ns = now_ns;
         }
         fruitless = run.count > 0 ? 0 : fruitless + 1;
-        rotate(lane);
     }
     if (flow->on_the_way_bytes > 0 && lane->timer_ns == DGRAFT_FRAGMENT_NEVER) {
         lane->timer_ns = now_ns + dgraft_flow_wait(flow, &fragments->bounds);

@@ -167,3 +167,39 @@ Test(fragments, carry_a_mebibyte_at_20_percent_loss_exactly_once)
 {
     one_mib_arrives(20, 10, 10 * SECOND);
 }
+
+/* What is sent behind a large message does not wait for all of it. */
+Test(fragments, of_later_small_messages_do_not_wait_for_a_large_one)
+{
+    struct bench *bench = bench_open(3, 1400);
+    bench->net.loss_percent = 2;
+    send_message(bench, 1, MIB);
+    for (uint32_t name = 2; name < 8; name++) {
+        send_message(bench, name, 20000);
+    }
+    run(bench);
+    cr_assert_eq(bench->delivered_total, 7u);
+    cr_assert_eq(bench->order[6], 1u, "the large one is last");
+    bench_close(bench);
+}
+
+/* Carriers of any datagram: from the smallest pieces, far more than one acknowledgement can name, to four to a window.
+ */
+Test(fragments, carry_messages_over_datagrams_of_any_size)
+{
+    const size_t datagrams[] = {112, 120, 500, 1400, 9000, 65000};
+    for (size_t i = 0; i < sizeof datagrams / sizeof datagrams[0]; i++) {
+        struct bench *bench = bench_open(i + 1, datagrams[i]);
+        bench->net.loss_percent = 10;
+        bench->net.repeat_percent = 10;
+        bench->net.jitter_ns = 300 * 1000;
+        for (uint32_t name = 1; name <= 12; name++) {
+            send_message(bench, name, name == 1 ? 64 * 4000 : name * 9999);
+        }
+        run(bench);
+        for (uint32_t name = 1; name <= 12; name++) {
+            cr_assert_eq(bench->delivered[name], 1u, "message %u over %zu", name, datagrams[i]);
+        }
+        bench_close(bench);
+    }
+}

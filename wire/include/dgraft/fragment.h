@@ -41,7 +41,8 @@ struct dgraft_fragments_options {
                                      to the next; of others what has been silent for 16 retry_ns, and to a peer any
                                      stranger's. Strangers (clients too) share half. */
     size_t outgoing_bytes_max;    /* memory of messages being sent, in all; more is BUSY */
-    uint32_t incoming_per_source; /* messages being put together at once per address; 0: 4 */
+    uint32_t incoming_per_source; /* messages put together at once per address, and sent at once to one: the same at
+                                     both ends; 0: 4 */
     dgraft_time_ns retry_ns;      /* first wait for an acknowledgement; 0: 20 ms; doubles up to 16 times it */
     dgraft_time_ns give_up_ns;    /* a message not through by then is dropped; 0: 5 s */
 };
