@@ -2,6 +2,7 @@
 #include "commands.h"
 
 #include <argp.h>
+#include <bench_command.h>
 #include <cli_escape.h>
 #include <dgraft/status.h>
 #include <signal.h>
@@ -15,7 +16,7 @@
 struct command {
     const char *name;
     const char *title; /* argv[0] of the command */
-    const char *help;
+    const char *help;  /* NULL: not for people */
     int (*run)(int argc, char **argv);
 };
 
@@ -27,6 +28,8 @@ static const struct command commands[] = {
     {"delete", "raftctl delete", "remove a key", command_delete},
     {"load", "raftctl load", "store files and directories, or compare them with what is stored", command_load},
     {"status", "raftctl status", "say who leads, who is reachable, and whether all is well", command_status},
+    {"bench", "raftctl bench", "measure what three nodes on this machine commit", command_bench},
+    {"bench-node", "raftctl bench-node", NULL, command_bench_node},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -37,7 +40,9 @@ static void print_help(FILE *stream)
                 "Makes, reads and asks nodes of dgraft.\n\n",
                 stream);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        (void)fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].help);
+        if (commands[i].help != NULL) {
+            (void)fprintf(stream, "  %-10s %s\n", commands[i].name, commands[i].help);
+        }
     }
     (void)fputs("\n`raftctl COMMAND --help` says more about one; `raftctl --version` says the version.\n"
                 "Exit code: 0 done and healthy, 1 refused, damaged or unreachable, 2 misuse.\n",
@@ -77,9 +82,12 @@ static void suggest(const char *word)
         return;
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        nearest = least(nearest, distance(word, commands[i].name));
+        nearest = commands[i].help != NULL ? least(nearest, distance(word, commands[i].name)) : nearest;
     }
     for (size_t i = 0, said = 0; i < COMMAND_COUNT && nearest < 3; i++) {
+        if (commands[i].help == NULL) {
+            continue;
+        }
         bool begins = strlen(word) >= 2 && strncmp(word, commands[i].name, strlen(word)) == 0;
         if (begins || distance(word, commands[i].name) == nearest) {
             (void)fprintf(stderr, "%s`%s`", said++ == 0 ? "; did you mean " : " or ", commands[i].name);
