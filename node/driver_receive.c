@@ -15,12 +15,26 @@ void dgraft_driver_refuse(struct dgraft_driver *driver, enum dgraft_refusal refu
     driver->refused_last = *source;
 }
 
-/* Records held by the window stay in memory until they are durable: what does not fit is dropped, and comes again. */
-static bool has_room(struct dgraft_driver *driver, uint32_t count)
+/* Returns whether an append contradicts what the window holds. */
+static bool overwrites(const struct dgraft_driver *driver, const struct dgraft_append *append)
+{
+    for (uint32_t i = 0; i < append->count; i++) {
+        const struct window_slot *slot = dgraft_window_at(&driver->window, append->entries[i].index);
+        if (slot != NULL && slot->entry.term != append->entries[i].term) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Records held by the window stay in memory until they are durable: what does not fit is dropped, and comes again. But
+ * what overwrites makes room: without it a deposed leader would keep its own uncommitted proposals for ever. */
+static bool has_room(struct dgraft_driver *driver, const struct dgraft_append *append)
 {
     size_t bound = 4 * driver->options.cache_bytes_max + driver->options.core.uncommitted_bytes_max;
     /* One more for the NOOP of an election that the same step could win. */
-    return driver->window.bytes <= bound && dgraft_window_reserve(&driver->window, (size_t)count + 1);
+    return (driver->window.bytes <= bound || overwrites(driver, append)) &&
+           dgraft_window_reserve(&driver->window, (size_t)append->count + 1);
 }
 
 static void take_peer_frame(struct dgraft_driver *driver, const struct dgraft_frame *frame,
@@ -29,7 +43,7 @@ static void take_peer_frame(struct dgraft_driver *driver, const struct dgraft_fr
     struct dgraft_event event = {.kind = DGRAFT_EVENT_RECEIVE};
     event.u.receive = frame->message;
     if (frame->message.type == DGRAFT_MESSAGE_APPEND && frame->message.u.append.count > 0) {
-        if (!has_room(driver, frame->message.u.append.count)) {
+        if (!has_room(driver, &frame->message.u.append)) {
             dgraft_driver_refuse(driver, DGRAFT_REFUSAL_MEMORY, &datagram->source);
             return;
         }
