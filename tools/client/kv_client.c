@@ -15,6 +15,7 @@
 
 #define WAIT_FIRST_NS     (150 * MS) /* longer than a commit takes when nothing is wrong */
 #define WAIT_MAX_NS       (1000 * MS)
+#define SILENT_NS         (500 * MS)
 #define WAIT_PER_BYTE_NS  125u /* 8 MB/s: what a large value may need on its way */
 #define SPAN_MAX          32u  /* raftd remembers the newest 64 sequences of a client: stay well within */
 #define MESSAGE_BYTES_MAX (KV_VALUE_BYTES_MAX + KV_KEY_BYTES_MAX + 4096u)
@@ -233,12 +234,17 @@ bool kv_client_begin(struct kv_client *client, struct kv_ask *ask)
     return true;
 }
 
-/* Nothing came: ask the next server, unless this one is alive and only slow, or somebody turned to it just now. */
-static void turn_from_silence(struct kv_client *client, const struct kv_ask *ask)
+/* Nothing came: ask another server, unless this one is alive and only slow. */
+static void turn_from_silence(struct kv_client *client, struct kv_ask *ask, dgraft_time_ns now_ns)
 {
-    bool silent = ask->awaiting && client->servers[ask->sent_to].heard_at_ns < ask->sent_at_ns;
-    if (ask->server == KV_LEADER && silent && ask->sent_to == client->target) {
-        kv_client_aim(client, (client->target + 1) % client->server_count);
+    struct kv_server *server = &client->servers[ask->sent_to];
+    if (ask->server != KV_LEADER || !ask->awaiting || server->heard_at_ns >= ask->sent_at_ns) {
+        return;
+    }
+    server->silent_until_ns = now_ns + SILENT_NS;
+    ask->wait_ns = WAIT_FIRST_NS;
+    if (ask->sent_to == client->target) { /* else another request turned from it already */
+        kv_client_aim_next(client, now_ns);
     }
 }
 
@@ -253,7 +259,7 @@ static dgraft_time_ns asks_wake(struct kv_client *client, dgraft_time_ns now_ns)
             continue;
         }
         if (now_ns >= ask->retry_at_ns) {
-            turn_from_silence(client, ask);
+            turn_from_silence(client, ask, now_ns);
             kv_client_send(client, ask, now_ns);
         }
         next = ask->retry_at_ns < next ? ask->retry_at_ns : next;

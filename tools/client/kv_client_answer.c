@@ -40,9 +40,14 @@ static void follow(struct kv_client *client, struct kv_ask *ask, const struct dg
         text[answer->payload_bytes] = 0;
         place = kv_client_server_add(client, text);
     }
-    bool leads_on = place >= 0 && (unsigned)place != ask->sent_to;
+    /* A follower goes on pointing to a leader that died until another is elected. */
+    bool leads_on = place >= 0 && (unsigned)place != ask->sent_to && client->servers[place].silent_until_ns <= now_ns;
     if (client->target == ask->sent_to) { /* else another request's answer moved the aim already */
-        kv_client_aim(client, leads_on ? (unsigned)place : (client->target + 1) % client->server_count);
+        if (leads_on) {
+            client->target = (unsigned)place;
+        } else {
+            kv_client_aim_next(client, now_ns);
+        }
     }
     if (leads_on && ask->turned_away == 0) {
         ask->turned_away++;
@@ -101,6 +106,7 @@ static void note_heard(struct kv_client *client, const struct dgraft_address *so
     for (unsigned i = 0; i < client->server_count; i++) {
         if (dgraft_address_equal(&client->servers[i].address, source)) {
             client->servers[i].heard_at_ns = now_ns;
+            client->servers[i].silent_until_ns = 0;
         }
     }
 }

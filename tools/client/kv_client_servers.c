@@ -34,7 +34,15 @@ int kv_client_server_add(struct kv_client *client, const char *text)
     return (int)client->server_count++;
 }
 
-void kv_client_aim(struct kv_client *client, unsigned place)
+void kv_client_aim_next(struct kv_client *client, dgraft_time_ns now_ns)
 {
-    client->target = place;
+    unsigned next = client->target;
+    for (unsigned i = 0; i < client->server_count; i++) {
+        next = (next + 1) % client->server_count;
+        if (client->servers[next].silent_until_ns <= now_ns) {
+            client->target = next;
+            return;
+        }
+    }
+    client->target = (client->target + 1) % client->server_count;
 }

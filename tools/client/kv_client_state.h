@@ -10,7 +10,8 @@
 struct kv_server {
     char text[DGRAFT_ADDRESS_TEXT_BYTES];
     struct dgraft_address address;
-    dgraft_time_ns heard_at_ns; /* 0: never */
+    dgraft_time_ns heard_at_ns;     /* 0: never */
+    dgraft_time_ns silent_until_ns; /* it did not answer: not worth a try before, if there is another */
 };
 
 struct kv_client {
@@ -37,8 +38,8 @@ void kv_client_expire(struct kv_client *client, struct kv_ask *ask);
 /* Sends a request, for the first time or again. */
 void kv_client_send(struct kv_client *client, struct kv_ask *ask, dgraft_time_ns now_ns);
 
-/* Thinks of this server as the leader from now on. */
-void kv_client_aim(struct kv_client *client, unsigned place);
+/* Aims at the next server in turn; those that were silent just now only when all were. */
+void kv_client_aim_next(struct kv_client *client, dgraft_time_ns now_ns);
 
 /* Takes what arrived. */
 void kv_client_receive(struct kv_client *client, dgraft_time_ns now_ns);

@@ -212,7 +212,12 @@ static void lane_end(struct load *load, struct lane *lane)
 {
     char escaped[2 * KV_WHY_BYTES];
     if (lane->ask.fate != KV_DONE) {
-        say_failed(load, lane->path, cli_escape_text(lane->ask.why, escaped, sizeof(escaped)));
+        bool known = load->stopped && kv_ask_timed_out(&lane->ask); /* the whole sentence was said before */
+        (void)cli_escape_text(lane->ask.why, escaped, sizeof(escaped));
+        say_failed(load, lane->path,
+                   !known                         ? escaped
+                   : lane->ask.fate == KV_REFUSED ? "not done"
+                                                  : "not known to be done");
         /* Nobody there, or nobody leads: the other files would fare no better, only take as long each. */
         load->stopped = load->stopped || lane->ask.fate != KV_REFUSED || kv_ask_timed_out(&lane->ask);
         load->ended = load->ended || load->stopped;

@@ -138,6 +138,7 @@ int command_status(int argc, char **argv)
     ask_servers(client, 0, given, &view);
     add_members(client, &view);
     ask_servers(client, given, kv_client_server_count(client), &view);
+    status_view_order(&view);
     bool healthy = status_view_judge(&view, verdict, sizeof(verdict));
     if (arguments.json) {
         print_json(&view, verdict, healthy);

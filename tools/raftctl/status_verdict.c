@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define BEHIND_MIN 1000u /* entries: less may have come between two answers */
+
 struct line {
     char *text;
     size_t room;
@@ -117,6 +119,18 @@ static unsigned add_sick(struct line *line, const struct status_view *view, uint
     return sick;
 }
 
+/* Names who is far behind: that is no fault while it shrinks. */
+static void add_behind(struct line *line, const struct status_view *view, const struct status_row *leader)
+{
+    for (unsigned i = 0; i < view->count; i++) {
+        const struct status_row *row = &view->rows[i];
+        if (row->json != NULL && row->leader == leader->node && row->commit + BEHIND_MIN <= leader->commit) {
+            add(line, "; node %" PRIu64 " is %" PRIu64 " entries behind and catching up", row->node,
+                leader->commit - row->commit);
+        }
+    }
+}
+
 static bool judge_led(const struct status_view *view, const struct status_row *best, const struct census *census,
                       struct line *line)
 {
@@ -131,6 +145,7 @@ static bool judge_led(const struct status_view *view, const struct status_row *b
         add_silent(line, view, census, false);
     }
     add(line, "%s", detail);
+    add_behind(line, view, best);
     return healthy;
 }
 

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <dgraft/refusal.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 static uint64_t number(const json_t *object, const char *name)
@@ -55,32 +56,46 @@ const struct status_row *status_view_best(const struct status_view *view)
 }
 
 /* The member's id that a silent server has, as the others know it; 0 unknown. */
-static uint64_t node_of(const struct status_view *view, const struct status_row *row)
+static uint64_t silent_node(const struct status_view *view, const char *server)
 {
     const struct status_row *best = status_view_best(view);
     const json_t *members = best == NULL ? NULL : json_object_get(best->json, "members");
     size_t place;
     json_t *member;
-    if (row->json != NULL) {
-        return row->node;
-    }
     json_array_foreach(members, place, member)
     {
-        if (strcmp(string(member, "address"), row->server) == 0) {
+        if (strcmp(string(member, "address"), server) == 0) {
             return number(member, "id");
         }
     }
     return 0;
 }
 
-static void print_row(const struct status_view *view, const struct status_row *row, int width, FILE *stream)
+static int by_node(const void *a, const void *b)
+{
+    const struct status_row *left = a;
+    const struct status_row *right = b;
+    return (left->node > right->node) - (left->node < right->node);
+}
+
+void status_view_order(struct status_view *view)
+{
+    for (unsigned i = 0; i < view->count; i++) {
+        struct status_row *row = &view->rows[i];
+        if (row->json == NULL) {
+            row->node = silent_node(view, row->server);
+        }
+    }
+    qsort(view->rows, view->count, sizeof(view->rows[0]), by_node);
+}
+
+static void print_row(const struct status_row *row, int width, FILE *stream)
 {
     char server[96];
     char role[32];
-    uint64_t node = node_of(view, row);
     (void)cli_escape_text(row->server, server, sizeof(server));
-    if (node != 0) {
-        (void)fprintf(stream, "%4" PRIu64, node);
+    if (row->node != 0) {
+        (void)fprintf(stream, "%4" PRIu64, row->node);
     } else {
         (void)fprintf(stream, "%4s", "?");
     }
@@ -153,7 +168,7 @@ void status_view_print(const struct status_view *view, FILE *stream)
     (void)fprintf(stream, "%4s  %-*s  %-13s %6s  %6s  %10s  %10s  %10s  %10s\n", "node", width, "server", "role",
                   "term", "leader", "commit", "applied", "last", "durable");
     for (unsigned i = 0; i < view->count; i++) {
-        print_row(view, &view->rows[i], width, stream);
+        print_row(&view->rows[i], width, stream);
     }
     for (unsigned i = 0; i < view->count; i++) {
         print_dropped(&view->rows[i], stream);

@@ -12,7 +12,7 @@
 struct status_row {
     const char *server; /* the address that was asked */
     json_t *json;       /* NULL: no answer */
-    uint64_t node;      /* 0 unknown, as all that follows */
+    uint64_t node;      /* 0 unknown; that of a silent server is known after status_view_order */
     uint64_t term;
     uint64_t leader;
     uint64_t commit;
@@ -35,6 +35,9 @@ void status_row_read(struct status_row *row);
 
 /* Returns the answer to believe about members: the newest leader's, otherwise the newest; NULL when there is none. */
 const struct status_row *status_view_best(const struct status_view *view);
+
+/* Finds out which nodes the silent servers are, from what the others say, and puts all in the order of nodes. */
+void status_view_order(struct status_view *view);
 
 /* Prints one aligned line per server, then what each dropped and why. */
 void status_view_print(const struct status_view *view, FILE *stream);

@@ -52,6 +52,14 @@ Test(status_verdict, is_healthy_when_one_leads_and_all_follow)
     expect(true, "healthy: node 2 leads term 5, 3 of 3 reachable");
 }
 
+Test(status_verdict, names_who_is_far_behind)
+{
+    row("h:1", "{\"node\":1,\"role\":\"LEADER\",\"term\":5,\"leader\":1,\"commit\":5009," MEMBERS "}");
+    row("h:2", NODE(2, "FOLLOWER", 5, 1));
+    row("h:3", "{\"node\":3,\"role\":\"FOLLOWER\",\"term\":5,\"leader\":1,\"commit\":4010," MEMBERS "}");
+    expect(true, "healthy: node 1 leads term 5, 3 of 3 reachable; node 2 is 5000 entries behind and catching up");
+}
+
 Test(status_verdict, names_who_is_to_be_started)
 {
     row("h:1", NODE(1, "FOLLOWER", 5, 2));
@@ -145,20 +153,21 @@ Test(status_verdict, takes_any_json_without_harm)
 
 Test(status_table, shows_each_server_and_what_it_dropped)
 {
+    row("h:2", NULL);
     row("h:1", "{\"node\":1,\"role\":\"LEADER\",\"term\":5,\"leader\":1,\"commit\":123,\"applied\":122,\"last\":130,"
                "\"durable\":129,\"refused\":{\"CHECKSUM\":3},\"refused_from\":\"h:9\","
                "\"transport\":{\"dropped_overflow\":4,\"receive_buffer_bytes\":5}," MEMBERS "}");
-    row("h:2", NULL);
     char *printed = NULL;
     size_t printed_bytes = 0;
     FILE *stream = open_memstream(&printed, &printed_bytes);
     cr_assert_not_null(stream);
+    status_view_order(&view);
     status_view_print(&view, stream);
     fclose(stream);
     cr_assert_not_null(strstr(printed, "   1  h:1     leader             5       1         123         122         130 "
                                        "        129\n"),
                        "%s", printed);
-    cr_assert_not_null(strstr(printed, "   2  h:2     no answer\n"), "%s", printed);
+    cr_assert_not_null(strstr(printed, "129\n   2  h:2     no answer\n"), "%s", printed);
     cr_assert_not_null(strstr(printed, "node 1 dropped 3: CHECKSUM, the checksum does not fit the bytes\n"), "%s",
                        printed);
     cr_assert_not_null(strstr(printed, "from h:9\n"), "%s", printed);
