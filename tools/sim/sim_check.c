@@ -196,6 +196,32 @@ static bool commit_more(struct sim_check *check, dgraft_index upto, dgraft_term 
     return true;
 }
 
+/* Returns how many disks hold an entry. */
+static uint32_t holders_of(const struct sim_check *check, struct dgraft_position position)
+{
+    uint32_t holders = 0;
+    for (uint32_t node = 1; node <= check->node_count; node++) {
+        const struct sim_ghost *ghost = &check->ghosts[node];
+        holders += position.index <= ghost->last && ghost->terms[position.index] == position.term;
+    }
+    return holders;
+}
+
+/* Returns the term that most disks have at an index: the leader's, when it has not yet shown its whole log. */
+static dgraft_term most_held(const struct sim_check *check, dgraft_index index, uint32_t *holders)
+{
+    dgraft_term most = 0;
+    for (uint32_t node = 1; node <= check->node_count; node++) {
+        const struct sim_ghost *ghost = &check->ghosts[node];
+        if (index <= ghost->last) {
+            const uint32_t count = holders_of(check, (struct dgraft_position){index, ghost->terms[index]});
+            most = count > *holders ? ghost->terms[index] : most;
+            *holders = count > *holders ? count : *holders;
+        }
+    }
+    return most;
+}
+
 bool sim_check_commit(struct sim_check *check, dgraft_node_id node, dgraft_term leader_term, bool leads, dgraft_index i)
 {
     const struct sim_ghost *ghost = &check->ghosts[node];
@@ -206,14 +232,10 @@ bool sim_check_commit(struct sim_check *check, dgraft_node_id node, dgraft_term 
         return false;
     }
     dgraft_term at = sim_tree_term_at(&check->tree, term->tip, i);
-    if (at == 0) {
-        at = i <= ghost->last ? ghost->terms[i] : 0;
-    }
-    for (uint32_t other = 1; other <= check->node_count; other++) {
-        const struct sim_ghost *holder = &check->ghosts[other];
-        if (at != 0 && i <= holder->last && holder->terms[i] == at) {
-            holders++;
-        }
+    if (at != 0 && at != SIM_TERM_UNKNOWN) {
+        holders = holders_of(check, (struct dgraft_position){i, at});
+    } else {
+        at = most_held(check, i, &holders);
     }
     if (holders <= check->node_count / 2) {
         return sim_check_fail(check, "I-CQ: node %u commits (%llu, %llu), which %u of %u disks hold", node,

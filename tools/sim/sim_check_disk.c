@@ -180,7 +180,7 @@ void sim_check_synced(struct sim_check *check, dgraft_node_id node, const char *
     const char *name = strrchr(path, '/');
 
     name = name == NULL ? path : name + 1;
-    if (strcmp(name, "state") == 0) {
+    if (strcmp(name, "state") == 0 || strcmp(name, "state.new") == 0) {
         state_synced(check, node, bytes, size);
         return;
     }

@@ -80,7 +80,8 @@ static bool check_vote(struct sim_check *check, dgraft_node_id node, dgraft_term
 
 static bool on_chain(const struct sim_check *check, const struct sim_term *term, struct dgraft_position position)
 {
-    return position.index == 0 || sim_tree_term_at(&check->tree, term->tip, position.index) == position.term;
+    const dgraft_term known = sim_tree_term_at(&check->tree, term->tip, position.index);
+    return position.index == 0 || known == position.term || known == SIM_TERM_UNKNOWN;
 }
 
 static bool append_entries(struct sim_check *check, const struct dgraft_frame *frame)
@@ -139,7 +140,8 @@ static bool check_append(struct sim_check *check, const struct dgraft_frame *fra
     }
     /* A leader's log only grows in its term: whatever it sends lies on one line. */
     if (end.index > term->tip.index) {
-        if (sim_tree_term_at(&check->tree, end, term->tip.index) != term->tip.term) {
+        const dgraft_term held = sim_tree_term_at(&check->tree, end, term->tip.index);
+        if (held != term->tip.term && held != SIM_TERM_UNKNOWN) {
             return sim_check_fail(check, "I-LAO: the leader of term %llu sends another log than before at %llu",
                                   (unsigned long long)frame->header.term, (unsigned long long)term->tip.index);
         }

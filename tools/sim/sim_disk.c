@@ -123,6 +123,9 @@ static size_t parent_length(const char *path)
 static bool in_directory(const char *path, const char *directory)
 {
     const size_t length = strlen(directory);
+    if (strcmp(directory, ".") == 0 || strcmp(directory, "/") == 0) {
+        return parent_length(path) == 0;
+    }
     return parent_length(path) == length && strncmp(path, directory, length) == 0 && path[length] == '/';
 }
 

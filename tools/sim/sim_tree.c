@@ -74,7 +74,7 @@ dgraft_term sim_tree_term_at(const struct sim_tree *tree, struct dgraft_position
     while (tip.index > index) {
         const struct sim_entry *entry = sim_tree_find(tree, tip);
         if (entry == NULL) {
-            return 0;
+            return SIM_TERM_UNKNOWN;
         }
         tip.index--;
         tip.term = entry->before;

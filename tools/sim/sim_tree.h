@@ -38,7 +38,10 @@ enum sim_tree_result sim_tree_add(struct sim_tree *tree, dgraft_index index, con
 /* Returns the entry at a position, or NULL. The view is valid until the next addition. */
 const struct sim_entry *sim_tree_find(const struct sim_tree *tree, struct dgraft_position position);
 
-/* Returns the term at `index` of the log that ends with `tip`; 0 when it is beyond it or unknown. */
+#define SIM_TERM_UNKNOWN UINT64_MAX
+
+/* Returns the term at `index` of the log that ends with `tip`; 0 when it is beyond it, SIM_TERM_UNKNOWN when an entry
+ * between them was never seen: it waits at its leader, in memory, and a later one has left before it. */
 dgraft_term sim_tree_term_at(const struct sim_tree *tree, struct dgraft_position tip, dgraft_index index);
 
 void sim_tree_close(struct sim_tree *tree);
