@@ -15,12 +15,12 @@ void dgraft_driver_refuse(struct dgraft_driver *driver, enum dgraft_refusal refu
     driver->refused_last = *source;
 }
 
-/* Returns whether an append contradicts what the window holds. */
+/* Returns whether an append contradicts the log: then what follows the conflict leaves the window. */
 static bool overwrites(const struct dgraft_driver *driver, const struct dgraft_append *append)
 {
     for (uint32_t i = 0; i < append->count; i++) {
-        const struct window_slot *slot = dgraft_window_at(&driver->window, append->entries[i].index);
-        if (slot != NULL && slot->entry.term != append->entries[i].term) {
+        const dgraft_term here = dgraft_core_term_at(driver->core, append->entries[i].index);
+        if (here != 0 && here != append->entries[i].term) {
             return true;
         }
     }
