@@ -128,12 +128,17 @@ static enum dgraft_status settle(struct dgraft_storage *storage, struct dgraft_r
 {
     const bool saved = recovery->state_whole && !recovery->choice.lost && recovery->saves == recovery->slot.version;
     if (!saved) {
-        const struct dgraft_state_slot slot = {.version = recovery->choice.version,
-                                               .term = recovery->choice.term,
-                                               .vote = recovery->choice.vote,
-                                               .generation = recovery->slot.generation,
-                                               .identity = recovery->identity};
-        if (!dgraft_writer_save(&storage->writer, &slot)) {
+        struct dgraft_state_slot slot = {.version = recovery->choice.version,
+                                         .term = recovery->choice.term,
+                                         .vote = recovery->choice.vote,
+                                         .generation = recovery->slot.generation,
+                                         .identity = recovery->identity};
+        bool done = dgraft_writer_save(&storage->writer, &slot);
+        if (done && !recovery->state_whole) {
+            slot.version++; /* mends the other pair */
+            done = dgraft_writer_save(&storage->writer, &slot);
+        }
+        if (!done) {
             return failed(storage, why);
         }
         storage->saves = slot.version;
@@ -210,6 +215,31 @@ static enum dgraft_status prove_headers(struct dgraft_storage *storage, const st
     return DGRAFT_OK;
 }
 
+/* The same holds for a mark that is the newest batch: nothing hangs on it, but what comes next stands behind it, and
+ * would prove it to have been synced. */
+static enum dgraft_status prove_mark(struct dgraft_storage *storage, const struct dgraft_recovery *recovery,
+                                     struct dgraft_why *why)
+{
+    char name[DGRAFT_SEGMENT_NAME_BYTES];
+    uint8_t bytes[DGRAFT_BATCH_HEADER_BYTES];
+    struct iovec piece = {bytes, sizeof bytes};
+    const uint64_t offset = storage->log.newest.offset;
+    if (recovery->unproven) {
+        return DGRAFT_OK;
+    }
+    dgraft_segment_name(recovery->segments[recovery->tail].sequence, name);
+    const int file = dgraft_disk_open(&storage->disk, name, DGRAFT_FS_WRITE);
+    int64_t result = file < 0 ? file : dgraft_disk_read(&storage->disk, file, bytes, sizeof bytes, offset);
+    if (result >= 0) {
+        result = result == (int64_t)sizeof bytes ? dgraft_disk_write(&storage->disk, file, &piece, 1, offset) : -EIO;
+    }
+    if (result >= 0) {
+        result = dgraft_disk_sync(&storage->disk, file);
+    }
+    dgraft_disk_close(&storage->disk, file);
+    return result < 0 ? dgraft_why_errno(why, &storage->disk, "sync", name, result) : DGRAFT_OK;
+}
+
 static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraft_recovery *recovery,
                                     struct dgraft_why *why)
 {
@@ -228,6 +258,9 @@ static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraf
     storage->log = recovery->log;
     memset(&recovery->log, 0, sizeof recovery->log);
     status = prove_headers(storage, recovery, why);
+    if (status == DGRAFT_OK) {
+        status = prove_mark(storage, recovery, why);
+    }
     if (status == DGRAFT_OK) {
         status = settle(storage, recovery, why);
     }
