@@ -115,6 +115,7 @@ static uint64_t flip_all(struct memory_fs *memory, const char *name, bool spared
             memory_fs_bytes(memory, name, &size)[at] ^= mask;
         }
     }
+    cr_log_info("%s: %llu of %llu bytes", name, (unsigned long long)refusals, (unsigned long long)size);
     return refusals;
 }
 
