@@ -98,6 +98,7 @@ static void on_segment(void *context, const char *path, const struct dgraft_segm
         set_identity(object, &header->identity);
         set(object, "sequence", header->sequence);
         set(object, "first_batch", header->first_batch);
+        set(object, "follows", header->follows);
         set(object, "chain", header->chain);
         set(object, "first", header->first);
     }
@@ -126,6 +127,8 @@ static void on_batch(void *context, const char *path, const struct dgraft_batch 
         set(object, "commit", batch->commit);
         set(object, "membership", batch->membership);
         set(object, "wall_clock_ns", batch->wall_clock_ns);
+        set(object, "state_version", batch->saves);
+        set(object, "state_term", batch->term);
     }
     object_end(view->stream, object);
 }

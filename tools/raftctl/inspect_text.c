@@ -40,7 +40,8 @@ struct view {
 #define SLOTS_HEADING    "  slot   offset  verdict   version         term  vote  generation  node  file"
 #define SEGMENTS_HEADING "      sequence  verdict        bytes  first batch  first index     chain  file"
 #define BATCHES_HEADING                                                                                                \
-    "         batch        offset    length  verdict        keep       first   count       floor      commit  written"
+    "  segment        batch      offset    length  verdict        keep      first   count      floor     commit  "     \
+    "written"
 #define RECORDS_HEADING "         index      term  kind          tag    length  checksum  payload"
 
 /* Returns where the next row is to be written. */
@@ -123,20 +124,29 @@ static void wall_clock(uint64_t wall_ns, char *text, size_t text_bytes)
     }
 }
 
-static void batch_row(const struct dgraft_batch *batch, char *row)
+/* The number in a segment's name, without its zeros; "?" when it is named otherwise. */
+static const char *segment_number(const char *path)
+{
+    const char *dash = strrchr(path, '-');
+    const char *digits = dash == NULL ? "" : dash + 1 + strspn(dash + 1, "0");
+    size_t length = strlen(digits);
+    return length >= 1 && length <= 16 && strspn(digits, "0123456789") == length ? digits : "?";
+}
+
+static void batch_row(const char *path, const struct dgraft_batch *batch, char *row)
 {
     char written[32];
     if (batch->refusal != DGRAFT_ACCEPT) {
-        (void)snprintf(row, LINE_BYTES, "  %12s %13" PRIu64 " %9s  %-8s", "-", batch->offset, "-",
-                       verdict(batch->refusal));
+        (void)snprintf(row, LINE_BYTES, "  %7s %12s %11" PRIu64 " %9s  %-8s", segment_number(path), "-", batch->offset,
+                       "-", verdict(batch->refusal));
         return;
     }
     wall_clock(batch->wall_clock_ns, written, sizeof(written));
     (void)snprintf(row, LINE_BYTES,
-                   "  %12" PRIu64 " %13" PRIu64 " %9" PRIu64 "  %-8s %11" PRIu64 " %11" PRIu64 " %7u %11" PRIu64
-                   " %11" PRIu64 "  %s",
-                   batch->number, batch->offset, batch->length, "ok", batch->keep, batch->first, batch->count,
-                   batch->floor.index, batch->commit, written);
+                   "  %7s %12" PRIu64 " %11" PRIu64 " %9" PRIu64 "  %-8s %10" PRIu64 " %10" PRIu64 " %7u %10" PRIu64
+                   " %10" PRIu64 "  %s",
+                   segment_number(path), batch->number, batch->offset, batch->length, "ok", batch->keep, batch->first,
+                   batch->count, batch->floor.index, batch->commit, written);
 }
 
 static void record_row(const struct dgraft_record *record, enum dgraft_refusal refusal, char *row)
@@ -150,9 +160,8 @@ static void record_row(const struct dgraft_record *record, enum dgraft_refusal r
 static void on_batch(void *context, const char *path, const struct dgraft_batch *batch)
 {
     struct view *view = context;
-    (void)path;
     if (inspect_wants_batch(view->options, batch)) {
-        batch_row(batch, row_next(&view->batches));
+        batch_row(path, batch, row_next(&view->batches));
     }
 }
 
@@ -171,9 +180,8 @@ static void stream_batch(void *context, const char *path, const struct dgraft_ba
 {
     struct view *view = context;
     char row[LINE_BYTES];
-    (void)path;
     if (inspect_wants_batch(view->options, batch)) {
-        batch_row(batch, row);
+        batch_row(path, batch, row);
         (void)fprintf(view->stream, "%s\n", row);
     }
 }

@@ -75,6 +75,23 @@ expect 2 'greater' "$raftctl" inspect --from 5 --to 4 .
 expect 2 'leaves out' "$raftctl" inspect --no-records --from 5 .
 expect 2 'unrecognized option' "$raftctl" inspect --frobnicate .
 
+# Whatever commands there are: without their arguments, and with an option that none has.
+unset DGRAFT_SERVERS
+commands=$("$raftctl" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p')
+[ "$(echo "$commands" | wc -l)" -ge 7 ] || { echo "FAIL: --help lists too few commands: $commands" >&2; exit 1; }
+for command in $commands; do
+    expect 2 'unrecognized option' "$raftctl" "$command" --frobnicate
+    case $command in
+    put | get | delete | load)
+        expect 2 'which' "$raftctl" "$command"
+        expect 2 'which servers' "$raftctl" "$command" a
+        ;;
+    esac
+done
+expect 2 'which servers' "$raftctl" status
+expect 2 'seconds' "$raftctl" status --servers 127.0.0.1:1 --timeout never
+expect 2 'address\|port\|HOST' "$raftctl" status --servers nonsense
+
 expect 2 'which directory' "$raftd"
 expect 2 'one directory' "$raftd" a b
 expect 2 'wants a number' "$raftd" a --election-timeout never
