@@ -65,8 +65,7 @@ static enum dgraft_status network_open(struct kv_client *client, char *why, size
     struct dgraft_udp_options options = {.listen = NULL};
     struct dgraft_fragments_options fragments = {.message_bytes_max = MESSAGE_BYTES_MAX,
                                                  .incoming_bytes_max = MEMORY_BYTES_MAX,
-                                                 .outgoing_bytes_max = MEMORY_BYTES_MAX,
-                                                 .incoming_per_source = KV_ASKS_MAX};
+                                                 .outgoing_bytes_max = MEMORY_BYTES_MAX};
     if (!random_bytes(&fragments.seed, sizeof fragments.seed) || !random_bytes(&client->id, sizeof client->id)) {
         snprintf(why, why_bytes, "the system gives no random numbers: %s", strerror(errno));
         return DGRAFT_STATUS_IO;

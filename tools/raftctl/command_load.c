@@ -17,7 +17,8 @@
 #define LANES           16u
 #define LANES_BYTES_MAX (4u * 1024 * 1024) /* under way together; one request always may be */
 #define TURN_NS         UINT64_C(100000000)
-#define FOUND_BYTES     8u /* in front of the value in the answer to GET */
+#define LINES_MAX       100u /* about single files */
+#define FOUND_BYTES     8u   /* in front of the value in the answer to GET */
 
 struct arguments {
     struct client_options client;
@@ -49,6 +50,7 @@ struct load {
     uint64_t others;   /* links and the like */
     uint64_t failed;
     uint64_t differ;
+    uint64_t said; /* lines about single files */
 };
 
 static const struct argp_option options[] = {
@@ -78,12 +80,18 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
-/* Says something about a file, on a line of its own. */
+/* Says something about a file, on a line of its own, as long as there are not too many. */
 static void say(struct load *load, const char *path, const char *what)
 {
     char escaped[1024];
-    load_progress_hide(&load->progress);
-    (void)fprintf(stderr, "%s: %s: %s\n", load->program, cli_escape_text(path, escaped, sizeof(escaped)), what);
+    load->said++;
+    if (load->said <= LINES_MAX) {
+        load_progress_hide(&load->progress);
+        (void)fprintf(stderr, "%s: %s: %s\n", load->program, cli_escape_text(path, escaped, sizeof(escaped)), what);
+    }
+    if (load->said == LINES_MAX) {
+        (void)fprintf(stderr, "%s: what follows of this kind is only counted\n", load->program);
+    }
 }
 
 static void say_failed(struct load *load, const char *path, const char *what)
