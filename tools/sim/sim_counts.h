@@ -48,7 +48,8 @@
     X(APPEND_TO_MANY, "appends to several followers at once")                                                          \
     X(TRUNCATION, "suffixes overwritten after a conflict")                                                             \
     X(REWRITE, "entries written again by recovery")                                                                    \
-    X(TORN_CUT, "torn batches cut by recovery")                                                                        \
+    X(UNSYNCED_LOST, "batches under way that a crash took")                                                            \
+    X(UNSYNCED_KEPT, "batches under way that survived a crash")                                                        \
     X(FRAGMENT, "fragments")                                                                                           \
     X(COMMIT, "entries committed")                                                                                     \
     X(COMMIT_AHEAD, "commits ahead of the node's own disk")                                                            \
