@@ -12,13 +12,13 @@ enum bench_core_mode {
 
 struct bench_core_setup {
     enum bench_core_mode mode;
-    uint32_t batch; /* commands proposed as one */
-    uint32_t bytes; /* of a command */
-    uint64_t measure_ns;
+    uint32_t batch;      /* commands proposed as one */
+    uint32_t bytes;      /* of a command */
+    uint64_t measure_ns; /* of CPU time */
 };
 
 struct bench_core_result {
-    double commits_per_s;
+    double commits_per_s;   /* of CPU time */
     double steps_per_batch; /* of all three cores */
 };
 

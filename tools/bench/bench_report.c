@@ -162,11 +162,11 @@ static void text_core(const struct bench_report *report)
 {
     (void)puts("three cores in one thread; plain: descriptors only; framed: records and messages encoded, checksummed,"
                " decoded");
-    (void)puts("   mode   bytes batch |  commits/s  ns each  steps a batch");
+    (void)puts("   mode   bytes batch | commits/CPU s  ns each  steps a batch");
     for (uint32_t i = 0; i < report->core_row_count; i++) {
         const struct bench_core_row *row = &report->core_rows[i];
         double rate = median_core(row);
-        (void)printf("%7s %7u %5u | %10.0f %8.1f %14.1f\n", mode_name(row->setup.mode), row->setup.bytes,
+        (void)printf("%7s %7u %5u | %13.0f %8.1f %14.1f\n", mode_name(row->setup.mode), row->setup.bytes,
                      row->setup.batch, rate, rate > 0.0 ? 1e9 / rate : 0.0, row->results[0].steps_per_batch);
     }
 }
