@@ -1,13 +1,14 @@
 #include "segment_writer.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool fail(struct dgraft_writer *writer, const char *verb, const char *name, int error)
 {
     writer->failure.verb = verb;
     writer->failure.error = error;
-    (void)strncpy(writer->failure.name, name, sizeof writer->failure.name - 1);
+    (void)snprintf(writer->failure.name, sizeof writer->failure.name, "%s", name);
     return false;
 }
 
