@@ -1,0 +1,272 @@
+/* Configurations, STARTs and events that a host may not make. */
+#include "core_rig.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+static enum dgraft_status check(void (*change)(struct dgraft_config *config))
+{
+    struct dgraft_config config;
+    const char *why = "unset";
+    dgraft_config_defaults(&config, 1);
+    change(&config);
+    const enum dgraft_status status = dgraft_config_check(&config, &why);
+    cr_assert_eq(status == DGRAFT_OK, why == NULL);
+    if (status != DGRAFT_OK) {
+        unsigned char memory[64];
+        cr_assert_null(dgraft_core_init(memory, &config));
+    }
+    return status;
+}
+
+#define AT_BOUND(field, value, expected)                                                                               \
+    static void set_##expected##_##field(struct dgraft_config *config)                                                 \
+    {                                                                                                                  \
+        config->field = value;                                                                                         \
+    }
+AT_BOUND(self, 64, good)
+AT_BOUND(self, 65, bad)
+AT_BOUND(members_max, 16, good)
+AT_BOUND(members_max, 17, bad)
+AT_BOUND(heartbeat_interval_ns, config->election_timeout_ns / 2 - 1, good)
+AT_BOUND(heartbeat_interval_ns, config->election_timeout_ns / 2, bad)
+AT_BOUND(election_timeout_ns, UINT64_C(86400000000000), good)
+AT_BOUND(election_timeout_ns, UINT64_C(86400000000001), bad)
+AT_BOUND(runs_max, 8, good)
+AT_BOUND(runs_max, 7, bad)
+AT_BOUND(inflight_max, 4096, good)
+AT_BOUND(inflight_max, 4097, bad)
+AT_BOUND(inflight_bytes_max, 1, good)
+AT_BOUND(inflight_bytes_max, 0, bad)
+AT_BOUND(uncommitted_bytes_max, 1, good)
+AT_BOUND(uncommitted_bytes_max, 0, bad)
+AT_BOUND(entry_bytes_max, DGRAFT_ENTRY_BYTES_MAX_TOP, good)
+AT_BOUND(entry_bytes_max, DGRAFT_ENTRY_BYTES_MAX_TOP + 1, bad)
+AT_BOUND(reads_max, 1024, good)
+AT_BOUND(reads_max, 1025, bad)
+
+Test(configurations, are_checked_at_their_bounds) /* bug 14: and at equality */
+{
+#define BOTH(field)                                                                                                    \
+    cr_assert_eq(check(set_good_##field), DGRAFT_OK);                                                                  \
+    cr_assert_eq(check(set_bad_##field), DGRAFT_STATUS_CONFIG)
+    BOTH(self);
+    BOTH(members_max);
+    BOTH(heartbeat_interval_ns);
+    BOTH(election_timeout_ns);
+    BOTH(runs_max);
+    BOTH(inflight_max);
+    BOTH(inflight_bytes_max);
+    BOTH(uncommitted_bytes_max);
+    BOTH(entry_bytes_max);
+    BOTH(reads_max);
+#undef BOTH
+}
+
+static struct dgraft_term_run runs[] = {{2, 1}, {5, 3}, {7, 4}};
+
+/* A START of a log after a snapshot at (1, 1), entries 2 to 9. */
+static struct dgraft_event good_start(void)
+{
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_START};
+    struct dgraft_event_start *start = &event.u.start;
+    start->term = 6;
+    start->vote = 2;
+    start->snapshot = (struct dgraft_position){1, 1};
+    start->last = (struct dgraft_position){9, 4};
+    start->floor = (struct dgraft_position){8, 4};
+    start->commit = 3;
+    start->applied = 2;
+    start->runs = runs;
+    start->run_count = 3;
+    start->membership = (struct dgraft_membership){.index = 1, .voters = 7};
+    return event;
+}
+
+static enum dgraft_status start_with(const struct dgraft_event *event)
+{
+    struct dgraft_config config;
+    dgraft_config_defaults(&config, 1);
+    struct dgraft_core *core = dgraft_core_init(malloc(dgraft_core_size(&config)), &config);
+    struct dgraft_core *before = malloc(dgraft_core_size(&config));
+    struct dgraft_actions *actions = dgraft_actions_init(malloc(dgraft_actions_size(&config)), &config);
+    memcpy(before, core, dgraft_core_size(&config));
+    const enum dgraft_status status = dgraft_step(core, event, actions);
+    if (status == DGRAFT_OK) {
+        cr_assert_null(dgraft_core_check(core), "%s", dgraft_core_check(core));
+        cr_assert_eq(dgraft_step(core, event, actions), DGRAFT_STATUS_MISUSE, "only once");
+    } else {
+        cr_assert_eq(memcmp(before, core, dgraft_core_size(&config)), 0);
+        cr_assert_eq(actions->count, 0u);
+    }
+    free(core);
+    free(before);
+    free(actions);
+    return status;
+}
+
+#define EXPECT_START(change, expected)                                                                                 \
+    do {                                                                                                               \
+        struct dgraft_event event = good_start();                                                                      \
+        struct dgraft_event_start *start = &event.u.start;                                                             \
+        change;                                                                                                        \
+        (void)start;                                                                                                   \
+        cr_assert_eq(start_with(&event), DGRAFT_STATUS_##expected, "%s", #change);                                     \
+    } while (0)
+
+Test(starts, are_checked_before_anything_is_believed)
+{
+    EXPECT_START(start->commit = 3, OK);
+    EXPECT_START(start->term = 4, OK);
+    EXPECT_START(start->vote = 0, OK);
+    EXPECT_START(start->commit = 9, OK);
+    EXPECT_START(start->commit = 1; start->applied = 1, OK);
+    EXPECT_START(start->term = 3, MISUSE);
+    EXPECT_START(start->term = UINT64_MAX, MISUSE);
+    EXPECT_START(start->vote = 65, MISUSE);
+    EXPECT_START(start->commit = 10, MISUSE);
+    EXPECT_START(start->applied = 4, MISUSE);
+    EXPECT_START(start->applied = 0, MISUSE);
+    EXPECT_START(start->last.index = 6, MISUSE);
+    EXPECT_START(start->last.term = 3, MISUSE);
+    EXPECT_START(start->last = ((struct dgraft_position){0, 4}), MISUSE);
+    EXPECT_START(start->snapshot = ((struct dgraft_position){2, 1}), MISUSE);
+    EXPECT_START(start->snapshot = ((struct dgraft_position){1, 2}), MISUSE);
+    EXPECT_START(start->floor.index = 10, MISUSE);
+    EXPECT_START(start->runs = NULL, MISUSE);
+    EXPECT_START(start->run_count = 0, MISUSE);
+    EXPECT_START(start->run_count = 2, MISUSE);
+    EXPECT_START(start->membership.voters = 0, MISUSE);
+    EXPECT_START(start->membership.voters = 63, MISUSE);
+    EXPECT_START(start->membership.learners = 4, MISUSE);
+    EXPECT_START(start->membership.index = 10, MISUSE);
+    EXPECT_START(start->before = start->membership, MISUSE);
+    EXPECT_START(start->recovering = true, UNSUPPORTED);
+    EXPECT_START(start->damage_count = 1, UNSUPPORTED);
+    EXPECT_START(start->runs = runs + 1; start->run_count = 2, UNSUPPORTED); /* 4 is uncommitted, its term unknown */
+    EXPECT_START(start->runs = runs + 1; start->run_count = 2; start->commit = 4, OK);
+}
+
+Test(starts, with_runs_out_of_order_are_misuse)
+{
+    struct dgraft_term_run wrong[3] = {{2, 1}, {5, 3}, {5, 4}};
+    EXPECT_START(start->runs = wrong, MISUSE);
+    wrong[2] = (struct dgraft_term_run){7, 3};
+    EXPECT_START(start->runs = wrong; start->last.term = 3, MISUSE);
+    wrong[0] = (struct dgraft_term_run){1, 1};
+    wrong[2] = (struct dgraft_term_run){7, 4};
+    EXPECT_START(start->runs = wrong, MISUSE);
+}
+
+Test(events, before_the_start_are_misuse)
+{
+    for (int kind = 0; kind <= 14; kind++) {
+        struct dgraft_event event = {.kind = (enum dgraft_event_kind)kind};
+        if (kind != DGRAFT_EVENT_START) {
+            cr_assert_eq(start_with(&event), DGRAFT_STATUS_MISUSE);
+        }
+    }
+}
+
+Test(events, that_a_host_may_not_make_change_nothing)
+{
+    struct rig rig;
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_DURABLE};
+    rig_open(&rig, &(struct rig_start){.self = 1, .voters = 3, .term = 2});
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "no write has number 0");
+    event.u.durable.seq = 1;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "nothing was written yet");
+    rig_lead_and_commit(&rig);
+    event.u.durable.seq = rig.written + 1;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
+    event = (struct dgraft_event){.kind = DGRAFT_EVENT_APPLIED};
+    event.u.applied.index = 1;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_OK);
+    event.u.applied.index = 2;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
+    event = (struct dgraft_event){.kind = DGRAFT_EVENT_SENT};
+    event.u.sent = (struct dgraft_event_sent){.receivers = 2, .term = 3, .prev = 1, .last = 2};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "nothing was to be sent");
+    event.u.sent.term = 2;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_OK, "an older leadership's is late, not wrong");
+    rig_propose(&rig, 2, 10);
+    event.u.sent = (struct dgraft_event_sent){.receivers = 6, .term = 3, .prev = 1, .last = 4};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "more than there is");
+    event.u.sent.last = 3;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_OK);
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "said twice");
+    event = (struct dgraft_event){.kind = DGRAFT_EVENT_PROPOSE};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
+    event = (struct dgraft_event){.kind = (enum dgraft_event_kind)12};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
+    rig_close(&rig);
+}
+
+Test(cores, that_are_copied_go_on_alike) /* rules C1 and C2 */
+{
+    struct rig rig;
+    rig_open(&rig, &(struct rig_start){.self = 1, .voters = 3, .term = 2});
+    rig_lead_and_commit(&rig);
+    const size_t bytes = dgraft_core_size(&rig.config);
+    const size_t action_bytes = dgraft_actions_size(&rig.config);
+    struct dgraft_core *fork = malloc(bytes);
+    struct dgraft_actions *actions = dgraft_actions_init(calloc(1, action_bytes), &rig.config);
+    memcpy(fork, rig.core, bytes);
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_WAKE, .now_ns = rig.actions->wake_at_ns};
+    rig.now = event.now_ns;
+    rig_step(&rig, event);
+    cr_assert_eq(dgraft_step(fork, &event, actions), DGRAFT_OK);
+    cr_assert_eq(memcmp(fork, rig.core, bytes), 0);
+    cr_assert_eq(actions->count, rig.actions->count);
+    cr_assert_eq(memcmp(actions->items, rig.actions->items, actions->count * sizeof actions->items[0]), 0);
+    free(fork);
+    free(actions);
+    rig_close(&rig);
+}
+
+Test(time, that_runs_back_is_taken_as_standing_still)
+{
+    struct rig rig;
+    rig_open(&rig, &(struct rig_start){.self = 1, .voters = 3, .term = 2});
+    const dgraft_time_ns wake = rig.actions->wake_at_ns;
+    rig_wake_at(&rig, rig.now + 10 * MS);
+    rig_wake_at(&rig, 5);
+    cr_assert_eq(rig.actions->wake_at_ns, wake);
+    cr_assert_eq(rig_status(&rig).role, DGRAFT_ROLE_FOLLOWER);
+    rig_close(&rig);
+}
+
+Test(waking_late, is_only_slower)
+{
+    struct rig rig;
+    rig_open(&rig, &(struct rig_start){.self = 1, .voters = 3, .term = 2});
+    rig_wake_at(&rig, UINT64_MAX - 1);
+    cr_assert_eq(rig_status(&rig).role, DGRAFT_ROLE_PRE_CANDIDATE);
+    rig_close(&rig);
+}
+
+Test(notices, tell_before_and_after)
+{
+    struct rig rig;
+    rig_open(&rig, &(struct rig_start){.self = 1, .voters = 3, .term = 2});
+    rig_receive(&rig, rig_append(3, 4, (struct dgraft_position){0, 0}, NULL, 0, 0));
+    const struct dgraft_action_notice term = rig_action(&rig, DGRAFT_ACTION_NOTICE, 0)->u.notice;
+    const struct dgraft_action_notice leader = rig_action(&rig, DGRAFT_ACTION_NOTICE, 1)->u.notice;
+    cr_assert_eq(term.kind, DGRAFT_NOTICE_TERM);
+    cr_assert_eq(term.before, 2u);
+    cr_assert_eq(term.after, 4u);
+    cr_assert_eq(leader.kind, DGRAFT_NOTICE_LEADER);
+    cr_assert_eq(leader.before, 0u);
+    cr_assert_eq(leader.after, 3u);
+    rig_close(&rig);
+}
+
+Test(names, exist_for_every_role)
+{
+    cr_assert_str_eq(dgraft_role_name(DGRAFT_ROLE_FOLLOWER), "follower");
+    cr_assert_str_eq(dgraft_role_name(DGRAFT_ROLE_PRE_CANDIDATE), "pre-candidate");
+    cr_assert_str_eq(dgraft_role_name(DGRAFT_ROLE_CANDIDATE), "candidate");
+    cr_assert_str_eq(dgraft_role_name(DGRAFT_ROLE_LEADER), "leader");
+    cr_assert_str_eq(dgraft_role_name((enum dgraft_role)9), "?");
+}
