@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -115,6 +116,7 @@ static bool setup_read(int argc, char **argv, struct bench_child_setup *setup)
 int command_bench_node(int argc, char **argv)
 {
     struct bench_child_setup setup;
+    char name[16];
     int type = 0;
     socklen_t size = sizeof type;
     if (getsockopt(BENCH_CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_SEQPACKET ||
@@ -122,5 +124,8 @@ int command_bench_node(int argc, char **argv)
         (void)fputs("raftctl bench-node: only `raftctl bench` starts this\n", stderr);
         return EXIT_MISUSE;
     }
+    /* What ps, top and perf show: the thread's name, and that of all it starts. */
+    (void)snprintf(name, sizeof name, "bench-%s%u", setup.side == BENCH_NODE ? "node" : "floor", setup.id);
+    (void)prctl(PR_SET_NAME, name);
     return setup.side == BENCH_NODE ? bench_node_run(&setup) : bench_floor_run(&setup);
 }
