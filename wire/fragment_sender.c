@@ -12,7 +12,8 @@
 #define LANES_MAX         128u
 #define BURST_BYTES_MAX   (60u * 1024)
 #define BURST_COUNT_MAX   64u
-#define TURN_BYTES        (16u * 1024) /* of one message, while others wait for the same lane */
+#define TURN_BYTES        (16u * 1024)      /* of one message, while others wait for the same lane */
+#define ROUND_BYTES       (8u * TURN_BYTES) /* of which one turn is not the oldest message's */
 #define REORDER_TOLERANCE 3u
 #define IDLE_NS           (UINT64_C(1000) * 1000 * 1000)
 
@@ -48,7 +49,7 @@ struct dgraft_lane {
     struct dgraft_flow flow;
     struct outgoing *first; /* messages under way, the oldest first */
     uint32_t message_count;
-    uint32_t turn;               /* whose it is, among those that are sent at once */
+    uint64_t round_bytes;        /* sent since the oldest message became it */
     size_t unacknowledged_bytes; /* sent at least once, not acknowledged */
     dgraft_time_ns timer_ns;     /* by then something must have been acknowledged */
     dgraft_time_ns used_ns;
@@ -125,6 +126,7 @@ static enum dgraft_status add_lane(struct dgraft_fragments *fragments, dgraft_ti
 static void remove_message(struct dgraft_fragments *fragments, struct dgraft_lane *lane, struct outgoing *message)
 {
     struct outgoing **at = &lane->first;
+    lane->round_bytes = message == lane->first ? 0 : lane->round_bytes;
     while (*at != message) {
         at = &(*at)->next;
     }
@@ -159,6 +161,16 @@ static struct outgoing *active_message(const struct dgraft_lane *lane, uint32_t 
         message = message->next;
     }
     return message;
+}
+
+/* Returns whose turn it is. The oldest comes first, because entries are of no use before those ahead of them; yet now
+ * and then another, so that what is small does not wait for all of what is very large. */
+static uint32_t next_turn(const struct dgraft_lane *lane, uint32_t active)
+{
+    if (active <= 1 || lane->round_bytes % ROUND_BYTES < ROUND_BYTES - TURN_BYTES) {
+        return 0;
+    }
+    return 1 + (uint32_t)(lane->round_bytes / ROUND_BYTES % (active - 1));
 }
 
 /* Finds what of a message to send next within `room` bytes: what was lost before what was never sent. */
@@ -222,7 +234,7 @@ static void send_run(struct dgraft_fragments *fragments, struct dgraft_lane *lan
     (void)fragments->transport->ops->send(fragments->transport, &outgoing);
 }
 
-/* Sends what the window has room for, the messages of a lane taking turns. */
+/* Sends what the window has room for. */
 static void pump(struct dgraft_fragments *fragments, struct dgraft_lane *lane, dgraft_time_ns now_ns)
 {
     struct dgraft_flow *flow = &lane->flow;
@@ -231,19 +243,24 @@ static void pump(struct dgraft_fragments *fragments, struct dgraft_lane *lane, d
     }
     const uint32_t active = active_count(fragments, lane);
     const size_t turn = TURN_BYTES > fragments->bounds.unit_bytes ? TURN_BYTES : fragments->bounds.unit_bytes;
-    uint32_t fruitless = 0;
-    while (fruitless < active) {
-        struct outgoing *message = active_message(lane, lane->turn++ % active);
-        size_t room = flow->window_bytes > flow->on_the_way_bytes ? flow->window_bytes - flow->on_the_way_bytes : 0;
-        if (active > 1 && room > turn) {
-            room = turn;
+    bool more = true;
+    while (more) {
+        const uint32_t first = next_turn(lane, active);
+        more = false;
+        for (uint32_t i = 0; i < active && !more; i++) {
+            struct outgoing *message = active_message(lane, (first + i) % active);
+            size_t room = flow->window_bytes > flow->on_the_way_bytes ? flow->window_bytes - flow->on_the_way_bytes : 0;
+            if (active > 1 && room > turn) {
+                room = turn;
+            }
+            const struct run run = next_run(fragments, lane, message, room);
+            if (run.count > 0) {
+                send_run(fragments, lane, message, &run, now_ns);
+                lane->used_ns = now_ns;
+                lane->round_bytes += run.bytes;
+                more = true;
+            }
         }
-        const struct run run = next_run(fragments, lane, message, room);
-        if (run.count > 0) {
-            send_run(fragments, lane, message, &run, now_ns);
-            lane->used_ns = now_ns;
-        }
-        fruitless = run.count > 0 ? 0 : fruitless + 1;
     }
     if (flow->on_the_way_bytes > 0 && lane->timer_ns == DGRAFT_FRAGMENT_NEVER) {
         lane->timer_ns = now_ns + dgraft_flow_wait(flow, &fragments->bounds);
@@ -408,17 +425,18 @@ static void acknowledge(const struct dgraft_fragments *fragments, struct dgraft_
     }
 }
 
-/* Marks what three later ones overtook. */
-static void find_lost(const struct dgraft_fragments *fragments, struct dgraft_lane *lane, struct outgoing *message,
-                      uint64_t newest)
+/* Marks what three later ones overtook, of whichever message: the end of one is overtaken by the next. */
+static void find_lost(const struct dgraft_fragments *fragments, struct dgraft_lane *lane, uint64_t newest)
 {
-    for (uint32_t i = message->base; i < message->unsent; i++) {
-        struct piece *piece = &message->pieces[i];
-        if (piece->state == ON_THE_WAY && piece->order + REORDER_TOLERANCE <= newest) {
-            piece->state = LOST;
-            message->lost_count++;
-            lane->flow.on_the_way_bytes -= datagram_bytes(fragments, message, i);
-            dgraft_flow_lost(&lane->flow, &fragments->bounds, piece->order);
+    for (struct outgoing *message = lane->first; message != NULL; message = message->next) {
+        for (uint32_t i = message->base; i < message->unsent; i++) {
+            struct piece *piece = &message->pieces[i];
+            if (piece->state == ON_THE_WAY && piece->order + REORDER_TOLERANCE <= newest) {
+                piece->state = LOST;
+                message->lost_count++;
+                lane->flow.on_the_way_bytes -= datagram_bytes(fragments, message, i);
+                dgraft_flow_lost(&lane->flow, &fragments->bounds, piece->order);
+            }
         }
     }
 }
@@ -474,7 +492,7 @@ enum dgraft_refusal dgraft_fragments_take_ack(struct dgraft_fragments *fragments
     if (news.measured) {
         dgraft_flow_measured(&lane->flow, &fragments->bounds, news.trip_ns);
     }
-    find_lost(fragments, lane, message, news.newest);
+    find_lost(fragments, lane, news.newest);
     if (message->acknowledged_count == message->count) {
         fragments->stats.messages_sent++;
         remove_message(fragments, lane, message);
