@@ -80,15 +80,10 @@ static void be_watched(struct node_loop *loop)
 /* Syncs on the owner's own thread. Returns whether it still owns the loop afterwards. */
 static bool sync_here(struct node_loop *loop, uint32_t self)
 {
-    if (pthread_mutex_trylock(&loop->disk) != 0) {
-        hand_over(loop); /* the deputy is making a segment: it writes when that is done */
-        return true;
-    }
     atomic_fetch_add(&loop->sync_count, 1);
     atomic_store(&loop->role, SYNCS(self));
     be_watched(loop);
     dgraft_driver_perform(loop->driver);
-    (void)pthread_mutex_unlock(&loop->disk);
     uint32_t expected = SYNCS(self);
     if (atomic_compare_exchange_strong(&loop->role, &expected, OWNS(self))) {
         return true;
@@ -140,9 +135,7 @@ static void wait_as_deputy(struct node_loop *loop, bool doze, uint32_t owner_idl
 static void write_as_deputy(struct node_loop *loop)
 {
     (void)pthread_mutex_unlock(&loop->deputy_lock);
-    (void)pthread_mutex_lock(&loop->disk);
     dgraft_driver_perform(loop->driver);
-    (void)pthread_mutex_unlock(&loop->disk);
     dgraft_loop_wake(loop);
     (void)pthread_mutex_lock(&loop->deputy_lock);
 }
@@ -150,10 +143,7 @@ static void write_as_deputy(struct node_loop *loop)
 static void make_spare(struct node_loop *loop)
 {
     (void)pthread_mutex_unlock(&loop->deputy_lock);
-    if (pthread_mutex_trylock(&loop->disk) == 0) {
-        dgraft_driver_spare(loop->driver);
-        (void)pthread_mutex_unlock(&loop->disk);
-    }
+    dgraft_driver_spare(loop->driver);
     (void)pthread_mutex_lock(&loop->deputy_lock);
 }
 
@@ -224,7 +214,6 @@ enum dgraft_status dgraft_loop_open(struct node_loop *loop)
     (void)pthread_mutexattr_settype(&recursive, PTHREAD_MUTEX_RECURSIVE);
     (void)pthread_mutex_init(&loop->turn, &recursive);
     (void)pthread_mutexattr_destroy(&recursive);
-    (void)pthread_mutex_init(&loop->disk, NULL);
     (void)pthread_mutex_init(&loop->deputy_lock, NULL);
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -268,6 +257,5 @@ void dgraft_loop_close(struct node_loop *loop)
     (void)close(loop->wake_fd);
     (void)pthread_cond_destroy(&loop->deputy_wanted);
     (void)pthread_mutex_destroy(&loop->deputy_lock);
-    (void)pthread_mutex_destroy(&loop->disk);
     (void)pthread_mutex_destroy(&loop->turn);
 }

@@ -32,7 +32,6 @@ struct node_loop {
 
     _Atomic uint32_t role;       /* which thread owns the loop, and whether it syncs */
     _Atomic uint64_t sync_count; /* grows with every sync of an owner: tells one that lasts from the next */
-    pthread_mutex_t disk;        /* held while writing, syncing or making a spare segment */
     pthread_mutex_t deputy_lock;
     pthread_cond_t deputy_wanted;
     bool write_waits;   /* guarded by deputy_lock */

@@ -109,8 +109,9 @@ void dgraft_slot_decode(const uint8_t *bytes, size_t size, uint32_t number, stru
     out->identity.node = dgraft_get_u32(bytes + 56);
     out->identity.group = dgraft_get_u32(bytes + 60);
     const bool named = get_name(bytes + 64, &out->identity);
-    if (!named || out->version == 0 || dgraft_slot_of_version(out->version) != (number & ~1u) ||
-        out->vote > DGRAFT_NODE_ID_MAX || !dgraft_node_id_valid(out->identity.node)) {
+    if (!named || out->version == 0 || out->version > INT64_MAX ||
+        dgraft_slot_of_version(out->version) != (number & ~1u) || out->vote > DGRAFT_NODE_ID_MAX ||
+        !dgraft_node_id_valid(out->identity.node)) {
         out->refusal = DGRAFT_REFUSAL_FIELD;
     }
 }
@@ -148,8 +149,8 @@ void dgraft_segment_decode(const uint8_t *bytes, size_t size, struct dgraft_segm
     out->identity.node = dgraft_get_u32(bytes + 72);
     out->identity.group = dgraft_get_u32(bytes + 76);
     const bool named = get_name(bytes + 80, &out->identity);
-    if (!named || out->sequence == 0 || out->sequence > DGRAFT_SEQUENCE_MAX || out->first_batch <= out->follows ||
-        (out->follows == 0 && out->chain != 0) || dgraft_get_u32(bytes + 52) != 0) {
+    if (!named || out->sequence == 0 || out->sequence > DGRAFT_SEQUENCE_MAX || out->first_batch > INT64_MAX ||
+        out->first_batch <= out->follows || (out->follows == 0 && out->chain != 0) || dgraft_get_u32(bytes + 52) != 0) {
         out->refusal = DGRAFT_REFUSAL_FIELD;
     }
 }
@@ -212,7 +213,7 @@ enum dgraft_refusal dgraft_batch_decode(const uint8_t bytes[DGRAFT_BATCH_HEADER_
     out->wall_clock_ns = dgraft_get_u64(bytes + 88);
     out->saves = dgraft_get_u64(bytes + 96);
     out->term = dgraft_get_u64(bytes + 104);
-    return DGRAFT_ACCEPT;
+    return dgraft_get_u32(bytes + 52) == 0 && dgraft_all_zero(bytes + 112, 16) ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_PADDING;
 }
 
 void dgraft_segment_name(uint64_t sequence, char name[DGRAFT_SEGMENT_NAME_BYTES])

@@ -36,7 +36,7 @@ const uint8_t *dgraft_window_view(struct dgraft_window *window, uint64_t offset,
     if (offset > window->file_bytes || size > window->file_bytes - offset) {
         return NULL;
     }
-    if (offset >= window->begin && offset - window->begin <= window->size &&
+    if (window->size > 0 && offset >= window->begin && offset - window->begin <= window->size &&
         size <= window->size - (size_t)(offset - window->begin)) {
         return window->bytes + (offset - window->begin);
     }
@@ -118,8 +118,8 @@ static enum dgraft_refusal check_fields(const struct dgraft_batch *batch)
     if (batch->count > (batch->length - DGRAFT_BATCH_HEADER_BYTES) / DGRAFT_RECORD_HEADER_BYTES) {
         return DGRAFT_REFUSAL_COUNT;
     }
-    if (batch->number == 0 || batch->keep == UINT64_MAX || batch->first != batch->keep + 1 ||
-        batch->count > UINT64_MAX - batch->first) {
+    if (batch->number == 0 || batch->number > INT64_MAX || batch->saves > INT64_MAX || batch->keep > INT64_MAX ||
+        batch->first != batch->keep + 1) {
         return DGRAFT_REFUSAL_FIELD;
     }
     const dgraft_index last = batch->keep + batch->count;
@@ -225,11 +225,11 @@ int dgraft_scan_batch(struct dgraft_scan *scan, uint64_t offset, struct dgraft_s
     if (refusal == DGRAFT_REFUSAL_SHORT || refusal == DGRAFT_REFUSAL_EMPTY) {
         return look_behind(scan, offset, out);
     }
-    if (refusal != DGRAFT_ACCEPT) {
+    if (refusal != DGRAFT_ACCEPT && refusal != DGRAFT_REFUSAL_PADDING) {
         return 0;
     }
-    out->header_good = true;
-    batch->refusal = check_fields(batch);
+    out->header_good = refusal == DGRAFT_ACCEPT;
+    batch->refusal = out->header_good ? check_fields(batch) : refusal;
     if (batch->refusal != DGRAFT_ACCEPT) {
         out->look = DGRAFT_LOOK_WRONG;
         return 0;

@@ -8,6 +8,7 @@ static bool fail(struct dgraft_writer *writer, const char *verb, const char *nam
 {
     writer->failure.verb = verb;
     writer->failure.error = error;
+    atomic_store(&writer->failed, true);
     (void)snprintf(writer->failure.name, sizeof writer->failure.name, "%s", name);
     return false;
 }
@@ -57,26 +58,23 @@ static int make_segment(struct dgraft_writer *writer, const char *name, uint64_t
 void dgraft_writer_spare(struct dgraft_writer *writer)
 {
     char name[DGRAFT_SEGMENT_NAME_BYTES];
-    if (writer->spare_file >= 0 || writer->failure.verb != NULL) {
-        return;
+    (void)pthread_mutex_lock(&writer->spare_lock);
+    if (writer->spare_file < 0 && !atomic_load(&writer->failed)) {
+        dgraft_segment_name(writer->sequence + 1, name);
+        const int file = make_segment(writer, name, writer->segment_bytes);
+        if (file >= 0) {
+            writer->spare_file = file;
+            writer->spare_bytes = writer->segment_bytes;
+            writer->spare_named = true;
+        }
     }
-    dgraft_segment_name(writer->sequence + 1, name);
-    const int file = make_segment(writer, name, writer->segment_bytes);
-    if (file >= 0) {
-        writer->spare_file = file;
-        writer->spare_bytes = writer->segment_bytes;
-        writer->spare_named = true;
-    }
+    (void)pthread_mutex_unlock(&writer->spare_lock);
 }
 
-/* Begins the next segment: its header is durable before the first batch is written, so that a header that cannot be
- * read with batches behind it is known to have rotted. */
-static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
+/* Takes the spare, or makes one large enough for the batch, and makes it the segment that is written. Returns false and
+ * sets failure. */
+static bool take_spare(struct dgraft_writer *writer, const struct dgraft_batch *batch, const char *name)
 {
-    char name[DGRAFT_SEGMENT_NAME_BYTES];
-    uint8_t block[DGRAFT_BLOCK_BYTES];
-    const uint64_t sequence = writer->sequence + 1;
-    dgraft_segment_name(sequence, name);
     int file = writer->spare_file;
     uint64_t bytes = writer->spare_bytes;
     if (file < 0) {
@@ -98,7 +96,25 @@ static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
     dgraft_disk_close(writer->disk, writer->file);
     writer->file = file;
     writer->file_bytes = bytes;
-    writer->sequence = sequence;
+    writer->sequence++;
+    return true;
+}
+
+/* Begins the next segment: its header is durable before the first batch is written, so that a header that cannot be
+ * read with batches behind it is known to have rotted. */
+static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
+{
+    char name[DGRAFT_SEGMENT_NAME_BYTES];
+    uint8_t block[DGRAFT_BLOCK_BYTES];
+    const uint64_t sequence = writer->sequence + 1;
+    dgraft_segment_name(sequence, name);
+    (void)pthread_mutex_lock(&writer->spare_lock);
+    const bool taken = take_spare(writer, batch, name);
+    (void)pthread_mutex_unlock(&writer->spare_lock);
+    if (!taken) {
+        return false;
+    }
+    const int file = writer->file;
     writer->offset = DGRAFT_BLOCK_BYTES;
     writer->fresh = false;
     const struct dgraft_segment_header header = {.identity = writer->identity,

@@ -1,11 +1,13 @@
 /* The performing side of a store: saves of term and vote, batches into segments, the spare segment. Touches nothing
- * that the other thread reads.
+ * that the turning thread reads. A spare may be made on one thread while another writes.
  */
 #ifndef DGRAFT_SEGMENT_WRITER_H
 #define DGRAFT_SEGMENT_WRITER_H
 
 #include "disk_format.h"
 #include "full_io.h"
+
+#include <pthread.h>
 
 /* What failed first, to be told in words. */
 struct dgraft_failure {
@@ -23,15 +25,17 @@ struct dgraft_writer {
     uint64_t sequence; /* of the newest segment that was used */
     uint64_t offset;   /* where the next batch goes */
     uint64_t file_bytes;
-    bool fresh;           /* the next batch begins a segment */
-    uint64_t number;      /* of the newest batch in force */
-    uint32_t chain;       /* its checksum */
-    uint64_t next_number; /* of the next batch: above all that were ever begun */
-    int spare_file;       /* -1: none; its sequence is sequence + 1 */
+    bool fresh;                 /* the next batch begins a segment */
+    uint64_t number;            /* of the newest batch in force */
+    uint32_t chain;             /* its checksum */
+    uint64_t next_number;       /* of the next batch: above all that were ever begun */
+    pthread_mutex_t spare_lock; /* held while a spare is made or taken; guards the three below and `sequence` */
+    int spare_file;             /* -1: none; its sequence is sequence + 1 */
     uint64_t spare_bytes;
     bool spare_named; /* its name is durable */
     _Atomic uint64_t spares_late;
     struct dgraft_failure failure;
+    atomic_bool failed;
 };
 
 /* Writes both copies of a save and syncs it. Returns false and sets failure. */

@@ -301,7 +301,8 @@ enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, const char *directo
                                              .segment_bytes = options != NULL ? options->segment_bytes : 0,
                                              .state_file = -1,
                                              .file = -1,
-                                             .spare_file = -1};
+                                             .spare_file = -1,
+                                             .spare_lock = PTHREAD_MUTEX_INITIALIZER};
     if (storage->writer.segment_bytes == 0) {
         storage->writer.segment_bytes = SEGMENT_BYTES_DEFAULT;
     }

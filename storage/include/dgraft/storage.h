@@ -113,8 +113,8 @@ void dgraft_storage_perform(struct dgraft_storage *storage);
  * every prepare), why says what failed first. Nothing of this write may be acknowledged then. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_storage_complete(struct dgraft_storage *storage, struct dgraft_why *why);
 
-/* Makes the next segment ready (zero-filled, synced, named) off the commit path. Wants the thread that performs, when
- * no perform is under way; does nothing when one is ready. Failure is no harm: perform makes one when it must. */
+/* Makes the next segment ready (zero-filled, synced, named) off the commit path. Any thread, also while another
+ * performs; does nothing when one is ready. Failure is no harm: perform makes one when it must. */
 void dgraft_storage_spare(struct dgraft_storage *storage);
 
 /* Copies whole framed records from index `first` on, as many as fit into `size` bytes and lie at most at index `last`,
