@@ -34,7 +34,7 @@ struct dgraft_config {
     uint32_t runs_max;                    /* newest runs of terms kept, 8 to 65536; 16 B each */
     uint32_t inflight_max;                /* appends on the way per follower, 1 to 4096; 16 B each */
     uint64_t inflight_bytes_max;          /* bytes of entries on the way per follower; one append always may */
-    uint64_t uncommitted_bytes_max;       /* proposals are refused as BUSY beyond it; one entry always may */
+    uint64_t uncommitted_bytes_max;       /* proposals are BUSY beyond it; one entry always may; each counts 64 more */
     uint32_t entry_bytes_max;             /* largest payload, up to DGRAFT_ENTRY_BYTES_MAX_TOP */
     uint32_t reads_max;                   /* reads (by id) waiting at once, 1 to 1024 */
 };
@@ -71,9 +71,10 @@ struct dgraft_actions *dgraft_actions_init(void *memory, const struct dgraft_con
 /* Takes one event and replaces `actions` by what follows from it. `event` and what it points to are borrowed for the
  * call; a WRITE that appends refers to the event's entries by number.
  * Returns OK; MISUSE for an event that the host may not make now (START twice or first missing, DURABLE of a seq that
- * was never written, APPLIED beyond what was to apply, SENT for nothing), UNSUPPORTED for a START with damage or
- * recovering: the core is then as before and actions are empty. A peer's message never gives anything but OK: what the
- * protocol has no use for is ignored and counted in the status. Cost: constant in the size of the log. */
+ * was never written, APPLIED beyond what was to apply, SENT for nothing), UNSUPPORTED for a START with damage,
+ * recovering, or uncommitted entries of unknown term: the core is then as before and actions are empty. A peer's
+ * message never gives anything but OK: what the protocol has no use for is ignored and counted in the status. Cost:
+ * constant in the size of the log. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_step(struct dgraft_core *core, const struct dgraft_event *event,
                                                struct dgraft_actions *actions);
 
@@ -106,9 +107,9 @@ struct dgraft_core_status {
     uint64_t round;
     uint64_t elections;         /* campaigns begun (votes asked for) since the start */
     uint64_t ignored;           /* messages that the protocol had no use for: stale, or not from a member */
-    uint64_t uncommitted_bytes; /* a leader's own proposals */
-    bool poisoned;
-    uint32_t peer_count;                                 /* followers and learners, at most members_max */
+    uint64_t uncommitted_bytes; /* a leader's own proposals: their payloads and 64 bytes for each */
+    bool poisoned;       /* the disk failed, or an append contradicted what is committed: it takes no further part */
+    uint32_t peer_count; /* followers and learners, at most members_max */
     struct dgraft_peer_status peers[DGRAFT_MEMBERS_MAX]; /* of a leader; ascending id; otherwise heard_at only */
 };
 

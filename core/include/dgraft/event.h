@@ -29,7 +29,8 @@ struct dgraft_damage {
     dgraft_index last;
 };
 
-/* All pointers are borrowed for the call. */
+/* All pointers are borrowed for the call. The runs must reach down to the first entry after `commit`: of what is not
+ * committed the core knows every term (UNSUPPORTED otherwise, also when runs_max is too small for that). */
 struct dgraft_event_start {
     dgraft_term term;    /* durable */
     dgraft_node_id vote; /* durable; 0 when none was given in this term */

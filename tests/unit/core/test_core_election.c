@@ -449,6 +449,30 @@ Test(elections, replace_a_dead_leader_within_a_few_timeouts) /* bug 20 */
     }
 }
 
+/* Every way between two of three nodes is cut in turn, both ways or one: with three nodes someone still reaches both.
+ */
+Test(elections, settle_whatever_single_link_is_cut) /* bug 16 */
+{
+    for (uint64_t seed = 1; seed <= 36; seed++) {
+        struct cluster *cluster = calloc(1, sizeof *cluster);
+        cluster_open(cluster, 3, seed);
+        cluster_run(cluster, 1000 * MS, 80);
+        const dgraft_node_id from = 1 + (dgraft_node_id)(seed % 3);
+        const dgraft_node_id to = 1 + (dgraft_node_id)((seed + 1) % 3);
+        cluster->cut = UINT64_C(1) << (8 * from + to);
+        cluster->cut |= seed % 2 == 0 ? UINT64_C(1) << (8 * to + from) : 0;
+        cluster_run(cluster, 1500 * MS, 80); /* room for one change of leader */
+        const dgraft_term term = cluster->term_max;
+        const uint64_t won = cluster->elections_won;
+        cluster_run(cluster, 5000 * MS, 80);
+        cr_assert_neq(cluster_leader(cluster), 0u, "seed %u", (unsigned)seed);
+        cr_assert_eq(cluster->term_max, term, "seed %u", (unsigned)seed);
+        cr_assert_eq(cluster->elections_won, won);
+        cluster_close(cluster);
+        free(cluster);
+    }
+}
+
 Test(leaders, without_a_quorum_step_down_after_an_election_timeout)
 {
     struct rig rig;
