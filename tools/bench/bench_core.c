@@ -14,7 +14,8 @@
 #define TURN_NS       1000u /* of the cores' clock, for each batch */
 #define LETTERS       64u   /* on the way at once; a power of two */
 #define ANSWERS       64u
-#define LOG_SLOTS     (1u << 14) /* newest entries kept; a power of two */
+#define LOG_SLOTS     (1u << 10) /* newest entries kept; a power of two */
+#define BATCH_MAX     64u
 #define ELECTION_TRYS 1000u
 #define LOOKS_EVERY   4096u /* commands between looks at the clock */
 
@@ -39,8 +40,8 @@ struct bench_cores {
     uint64_t steps;
     uint32_t lost; /* letters for which there was no room, and frames that were refused */
 
-    /* The one log: all three hold the same entries, and the leader never changes. Descriptors stand twice, so that any
-     * few consecutive ones are contiguous. */
+    /* The one log: all three hold the same entries, and the leader never changes. The first descriptors stand behind
+     * the last once more, so that those of any batch are contiguous. */
     struct dgraft_entry *log;
     uint8_t *records; /* of LOG_SLOTS entries, all of one size */
     uint32_t record_bytes;
@@ -72,7 +73,9 @@ static void log_put(struct bench_cores *cores, const struct dgraft_entry *entry)
 {
     size_t at = entry->index % LOG_SLOTS;
     cores->log[at] = *entry;
-    cores->log[at + LOG_SLOTS] = *entry;
+    if (at < BATCH_MAX) {
+        cores->log[at + LOG_SLOTS] = *entry;
+    }
 }
 
 static void frame_record(struct bench_cores *cores, const struct dgraft_entry *entry, const uint8_t *payload)
@@ -306,11 +309,12 @@ static void start(struct bench_cores *cores, unsigned self)
 
 static bool cores_open(struct bench_cores *cores, const struct bench_core_setup *setup)
 {
+    assert(setup->batch >= 1 && setup->batch <= BATCH_MAX);
     cores->setup = *setup;
     cores->leader = CORES;
     cores->record_bytes = (uint32_t)dgraft_record_bytes(setup->bytes);
     cores->frame_bytes_max = DGRAFT_FRAME_HEAD_MAX + (size_t)setup->batch * cores->record_bytes;
-    cores->log = calloc(2 * (size_t)LOG_SLOTS, sizeof *cores->log);
+    cores->log = calloc(LOG_SLOTS + BATCH_MAX, sizeof *cores->log);
     cores->records = calloc(LOG_SLOTS, cores->record_bytes);
     cores->payloads = calloc(setup->batch, setup->bytes);
     cores->proposed = calloc(setup->batch, sizeof *cores->proposed);
