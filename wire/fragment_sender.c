@@ -50,6 +50,7 @@ struct dgraft_lane {
     struct outgoing *first; /* messages under way, the oldest first */
     uint32_t message_count;
     uint64_t round_bytes;        /* sent since the oldest message became it */
+    size_t memory_bytes;         /* of its messages */
     size_t unacknowledged_bytes; /* sent at least once, not acknowledged */
     dgraft_time_ns timer_ns;     /* by then something must have been acknowledged */
     dgraft_time_ns used_ns;
@@ -82,6 +83,15 @@ static struct dgraft_lane *find_lane(struct dgraft_fragments *fragments, const s
         }
     }
     return NULL;
+}
+
+bool dgraft_fragments_under_way(struct dgraft_fragments *fragments, const struct dgraft_address *address)
+{
+    if (fragments->stats.outgoing_bytes == 0) {
+        return false;
+    }
+    const struct dgraft_lane *lane = find_lane(fragments, address);
+    return lane != NULL && lane->first != NULL;
 }
 
 /* Makes room for a lane: forgets the one that has been idle longest. Returns false when none is idle. */
@@ -141,6 +151,7 @@ static void remove_message(struct dgraft_fragments *fragments, struct dgraft_lan
             lane->flow.on_the_way_bytes -= bytes;
         }
     }
+    lane->memory_bytes -= message->memory_bytes;
     fragments->stats.outgoing_bytes -= message->memory_bytes;
     free(message->image);
     free(message);
@@ -246,9 +257,9 @@ static void pump(struct dgraft_fragments *fragments, struct dgraft_lane *lane, d
     bool more = true;
     while (more) {
         const uint32_t first = next_turn(lane, active);
+        struct outgoing *message = active_message(lane, first);
         more = false;
         for (uint32_t i = 0; i < active && !more; i++) {
-            struct outgoing *message = active_message(lane, (first + i) % active);
             size_t room = flow->window_bytes > flow->on_the_way_bytes ? flow->window_bytes - flow->on_the_way_bytes : 0;
             if (active > 1 && room > turn) {
                 room = turn;
@@ -260,6 +271,7 @@ static void pump(struct dgraft_fragments *fragments, struct dgraft_lane *lane, d
                 lane->round_bytes += run.bytes;
                 more = true;
             }
+            message = first + i + 1 == active ? lane->first : message->next;
         }
     }
     if (flow->on_the_way_bytes > 0 && lane->timer_ns == DGRAFT_FRAGMENT_NEVER) {
@@ -301,8 +313,10 @@ static void fill_image(const struct dgraft_fragments *fragments, struct outgoing
     }
 }
 
-/* Allocates a message of this size within the bounds. */
-static enum dgraft_status new_message(struct dgraft_fragments *fragments, size_t message_bytes, struct outgoing **out)
+/* Allocates a message of this size within the bounds. An address that does not answer must not take the memory that
+ * the others need: beyond its first message it has a quarter. */
+static enum dgraft_status new_message(struct dgraft_fragments *fragments, const struct dgraft_lane *lane,
+                                      size_t message_bytes, struct outgoing **out)
 {
     const uint32_t count = dgraft_fragment_count((uint32_t)message_bytes, fragments->fragment_bytes);
     if (count > DGRAFT_FRAGMENT_COUNT_MAX) {
@@ -313,6 +327,10 @@ static enum dgraft_status new_message(struct dgraft_fragments *fragments, size_t
     const size_t memory_bytes = image_bytes + struct_bytes;
     if (memory_bytes > fragments->options.outgoing_bytes_max ||
         fragments->stats.outgoing_bytes > fragments->options.outgoing_bytes_max - memory_bytes) {
+        return DGRAFT_STATUS_BUSY;
+    }
+    if (lane != NULL && lane->first != NULL &&
+        lane->memory_bytes + memory_bytes > fragments->options.outgoing_bytes_max / 4) {
         return DGRAFT_STATUS_BUSY;
     }
     struct outgoing *message = calloc(1, struct_bytes);
@@ -369,7 +387,7 @@ enum dgraft_status dgraft_fragments_send(struct dgraft_fragments *fragments, dgr
         return DGRAFT_OK;
     }
     struct outgoing *message = NULL;
-    enum dgraft_status status = new_message(fragments, message_bytes, &message);
+    enum dgraft_status status = new_message(fragments, lane, message_bytes, &message);
     if (status == DGRAFT_OK && lane == NULL) {
         status = add_lane(fragments, now_ns, address, &lane);
     }
@@ -384,6 +402,7 @@ enum dgraft_status dgraft_fragments_send(struct dgraft_fragments *fragments, dgr
     message->key = key;
     message->number = fragments->next_message++;
     message->deadline_ns = now_ns + fragments->options.give_up_ns;
+    lane->memory_bytes += message->memory_bytes;
     fragments->stats.outgoing_bytes += message->memory_bytes;
     fill_image(fragments, message, pieces, piece_count);
     append(lane, message);

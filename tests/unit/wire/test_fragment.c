@@ -359,8 +359,11 @@ Test(fragments, sent_are_bounded_in_size_and_memory)
     cr_assert_eq(send_bytes(fixture, 0, 0, 0), DGRAFT_STATUS_MISUSE);
     cr_assert_eq(send_bytes(fixture, 0, 0, 300 * KIB), DGRAFT_STATUS_BUSY);
     cr_assert_eq(send_bytes(fixture, 0, 0, 130 * KIB), DGRAFT_OK);
-    cr_assert_eq(send_bytes(fixture, 0, 0, 130 * KIB), DGRAFT_OK);
-    cr_assert_eq(send_bytes(fixture, 0, 0, 130 * KIB), DGRAFT_STATUS_BUSY);
+    cr_assert_eq(send_bytes(fixture, 0, 0, 1 * KIB), DGRAFT_STATUS_BUSY, "it has more than its share");
+    cr_assert_eq(send_bytes(fixture, 1, 0, 130 * KIB), DGRAFT_OK, "another address has room of its own");
+    cr_assert_eq(send_bytes(fixture, 2, 0, 130 * KIB), DGRAFT_STATUS_BUSY);
+    cr_assert_eq(send_bytes(fixture, 2, 0, 10 * KIB), DGRAFT_OK);
+    cr_assert_eq(send_bytes(fixture, 2, 0, 10 * KIB), DGRAFT_OK);
     cr_assert(stats_of(fixture).outgoing_bytes <= 300 * KIB);
     close_all(fixture);
 }

@@ -40,7 +40,8 @@ struct dgraft_fragments_options {
     size_t incoming_bytes_max;    /* memory of messages being put together, in all. Of one address the oldest gives way
                                      to the next; of others what has been silent for 16 retry_ns, and to a peer any
                                      stranger's. Strangers (clients too) share half. */
-    size_t outgoing_bytes_max;    /* memory of messages being sent, in all; more is BUSY */
+    size_t outgoing_bytes_max;    /* memory of messages being sent, in all, and a quarter of it to one address unless it
+                                     is a single message; more is BUSY */
     uint32_t incoming_per_source; /* messages put together at once per address, and sent at once to one: the same at
                                      both ends; 0: 4 */
     dgraft_time_ns retry_ns;      /* first wait for an acknowledgement; 0: 20 ms; doubles up to 16 times it */
@@ -64,6 +65,10 @@ bool dgraft_fragments_claims(const uint8_t *bytes, size_t size);
 DGRAFT_MUST_USE enum dgraft_status dgraft_fragments_send(struct dgraft_fragments *fragments, dgraft_time_ns now_ns,
                                                          const struct dgraft_address *address, uint64_t key,
                                                          const struct iovec *pieces, size_t piece_count);
+
+/* Returns whether messages to this address are under way. What must not overtake them goes the same way then, however
+ * small it is. */
+bool dgraft_fragments_under_way(struct dgraft_fragments *fragments, const struct dgraft_address *address);
 
 /* Takes a datagram that dgraft_fragments_claims. When it completes a message, *message gets it (buffer with one
  * reference, source as the datagram's) and true is returned. *refusal (may be NULL) says why a datagram was refused,
