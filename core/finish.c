@@ -58,7 +58,6 @@ static void replies_emit(struct step *step)
         struct dgraft_action_send *send =
             dgraft_core_emit_send(step, dgraft_node_set_of(core->leader), DGRAFT_MESSAGE_APPEND_REFUSE);
         send->message.u.append_refuse = core->refusal;
-        send->message.u.append_refuse.round = core->leader_round;
     }
     const dgraft_index match = dgraft_core_min(core->durable, core->verified);
     if (core->ack_due || match > core->acked) {

@@ -63,7 +63,8 @@ static void refuse(struct dgraft_core *core, const struct dgraft_append *append,
                    enum dgraft_refuse_reason reason)
 {
     core->refuse_due = true;
-    core->refusal = (struct dgraft_append_refuse){.prev = append->prev.index, .hint = hint, .reason = reason};
+    core->refusal = (struct dgraft_append_refuse){
+        .prev = append->prev.index, .hint = hint, .round = append->round, .reason = reason};
 }
 
 /* The newest position that could match: what is committed does for certain. */

@@ -72,7 +72,7 @@ struct dgraft_append_ack {
 struct dgraft_append_refuse {
     dgraft_index prev; /* of the append refused */
     struct dgraft_position hint;
-    uint64_t round;
+    uint64_t round; /* of the append refused, not the newest heard: it tells a late append from a current one */
     enum dgraft_refuse_reason reason;
 };
 
