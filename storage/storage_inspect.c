@@ -239,6 +239,10 @@ static enum dgraft_status inspect_directory(struct dgraft_inspect_pass *pass)
     if (status == DGRAFT_OK) {
         status = inspect_segments(pass);
     }
+    if (status == DGRAFT_OK && names.segments && pass->number == 0 && pass->summary->damages == 0) {
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+                            "no segment holds a batch, but every log begins with one. %s", DGRAFT_REMEDY_DAMAGE);
+    }
     if (status == DGRAFT_OK) {
         compare_state(pass, best);
     }

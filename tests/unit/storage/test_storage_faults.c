@@ -72,6 +72,37 @@ static void check_both(const struct memory_fs *memory, const struct history *his
     memory_fs_free(image);
 }
 
+/* The process starts again while the page cache still shows what a failed sync lost, and acknowledges one more write.
+ * Then the power fails. */
+static void restart_then_power_off(struct memory_fs *memory, struct history *history, uint64_t call)
+{
+    struct dgraft_storage *storage = NULL;
+    struct dgraft_found found;
+    struct dgraft_why why = {""};
+    cr_assert_eq(dgraft_storage_open(memory_fs_seam(memory), "node", &history_options, &storage, &why), DGRAFT_OK, "%s",
+                 why.text);
+    dgraft_storage_found(storage, &found);
+    struct rig_log *now = &history->logs[history->acknowledged];
+    if (history->under_way && rig_log_differs(storage, now) != NULL) {
+        now++;
+    }
+    struct history *after = calloc(1, sizeof *after);
+    after->logs[0] = *now;
+    after->logs[0].term = found.term;
+    after->logs[0].vote = found.vote;
+    const struct rig_write more = {
+        .state = true, .term = 20, .log = true, .keep = now->last, .count = 2, .entry_term = 20, .payload_bytes = 2000};
+    cr_assert_eq(rig_do(storage, &after->logs[0], &more), DGRAFT_OK);
+    after->logs[1] = after->logs[0];
+    rig_apply(&after->logs[1], &more);
+    after->acknowledged = 1;
+    dgraft_storage_abandon(storage);
+    struct memory_fs *image = memory_fs_crash(memory, none, NULL);
+    history_check(image, after, call);
+    memory_fs_free(image);
+    free(after);
+}
+
 static void fail_each_call(int error, bool for_ever)
 {
     struct history *history = calloc(1, sizeof *history);
@@ -89,6 +120,7 @@ static void fail_each_call(int error, bool for_ever)
         const bool over = memory_fs_calls(memory) < begin + call;
         memory_fs_fail_at(memory, 0, 0, false);
         check_both(memory, history, call);
+        restart_then_power_off(memory, history, call);
         memory_fs_free(memory);
         if (over) {
             break;
