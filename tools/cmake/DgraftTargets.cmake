@@ -10,6 +10,8 @@ set(DGRAFT_WARNINGS
 function(dgraft_compile_options target)
     set_target_properties(${target} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF
                           POSITION_INDEPENDENT_CODE ON)
+    # Assertions are for the machines where it matters, too: CMake's release types would leave them out.
+    target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-UNDEBUG>)
     if(DGRAFT_WERROR)
         target_compile_options(${target} PRIVATE ${DGRAFT_WARNINGS} -Werror)
     endif()
