@@ -15,10 +15,12 @@
     X(DATAGRAM_FLIPPED, "datagrams with a bit flipped")                                                                \
     X(DATAGRAM_CUT, "datagrams cut short")                                                                             \
     X(DATAGRAM_PARTED, "datagrams stopped by a partition")                                                             \
+    X(DATAGRAM_OVERFLOW, "datagrams lost by a receive buffer that was full")                                           \
     X(DATAGRAM_REFUSED, "datagrams refused by a node")                                                                 \
     X(PARTITION_BOTH, "partitions both ways")                                                                          \
     X(PARTITION_ONE_WAY, "partitions one way")                                                                         \
     X(PARTITION_BRIDGE, "partitions with one node that sees both sides")                                               \
+    X(PARTITION_LEADER, "leaders cut off")                                                                             \
     X(CRASH_POWER, "power failures between operations")                                                                \
     X(CRASH_PROCESS, "processes killed, page cache kept")                                                              \
     X(CRASH_IN_WRITE, "power failures within a write")                                                                 \

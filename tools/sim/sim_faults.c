@@ -45,6 +45,8 @@ static void pause(struct sim_run *run, struct sim_node *node)
         return;
     }
     run->counts.of[SIM_COUNT_PAUSE]++;
+    /* What arrives meanwhile waits, or finds the receive buffer full. */
+    node->deaf = sim_random_chance(&run->random, 500000);
     node->paused_until_ns = run->now_ns + sim_random_between(&run->random, 10, 1200) * SIM_MS;
     sim_trace_line(&run->trace, node->id, "paused");
 }
@@ -55,7 +57,11 @@ static void part(struct sim_run *run)
         return;
     }
     sim_network_heal(&run->network);
-    sim_network_part(&run->network, run->plan.nodes);
+    if (sim_random_chance(&run->random, 300000)) {
+        sim_network_isolate(&run->network, run->plan.nodes, leading_node(run)->id);
+    } else {
+        sim_network_part(&run->network, run->plan.nodes);
+    }
     sim_trace_line(&run->trace, 0, "partition");
     sim_later(run, sim_random_between(&run->random, 50, 3000) * SIM_MS, SIM_PLAN_HEAL, 0, 0, NULL);
 }
@@ -78,7 +84,7 @@ static void strike(struct sim_run *run, struct sim_node *node, enum fault fault)
         crash_all(run);
         break;
     case FAULT_PAUSE:
-        pause(run, node);
+        pause(run, sim_random_chance(&run->random, 400000) ? leading_node(run) : node);
         break;
     case FAULT_STALL:
         node->slow_until_ns = run->now_ns + sim_random_between(&run->random, 20, 1500) * SIM_MS;

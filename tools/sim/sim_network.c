@@ -106,6 +106,15 @@ void sim_network_part(struct sim_network *network, uint32_t node_count)
     }
 }
 
+void sim_network_isolate(struct sim_network *network, uint32_t node_count, uint32_t node)
+{
+    network->counts->of[SIM_COUNT_PARTITION_LEADER]++;
+    for (uint32_t other = 1; other <= node_count; other++) {
+        network->blocked[node][other] = other != node;
+        network->blocked[other][node] = other != node;
+    }
+}
+
 void sim_network_heal(struct sim_network *network)
 {
     memset(network->blocked, 0, sizeof network->blocked);

@@ -53,6 +53,9 @@ void sim_network_send(struct sim_network *network, uint64_t now_ns, uint32_t fro
 /* Draws a partition of nodes 1 to node_count: both ways, one way, or with one node that both sides see. */
 void sim_network_part(struct sim_network *network, uint32_t node_count);
 
+/* Cuts one node off, both ways. */
+void sim_network_isolate(struct sim_network *network, uint32_t node_count, uint32_t node);
+
 /* Removes every partition. */
 void sim_network_heal(struct sim_network *network);
 

@@ -50,7 +50,11 @@ static void arrive(struct sim_run *run, struct sim_packet *packet)
 {
     struct sim_node *node = &run->nodes[packet->to];
 
-    if (node->driver != NULL) {
+    const bool overflows = node->deaf && node->paused_until_ns > run->now_ns;
+    if (overflows) {
+        run->counts.of[SIM_COUNT_DATAGRAM_OVERFLOW]++;
+    }
+    if (node->driver != NULL && !overflows) {
         struct dgraft_address from;
         struct dgraft_address to;
         if (packet->damaged) {

@@ -90,6 +90,7 @@ struct sim_node {
     uint64_t turn_number; /* a turn with another number is outdated */
     bool performing;      /* a perform is planned */
     uint64_t paused_until_ns;
+    bool deaf;              /* what arrives during the pause is lost */
     uint64_t slow_until_ns; /* the disk finishes nothing before */
     struct sim_heard *heard;
     uint32_t heard_count;
