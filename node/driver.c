@@ -159,7 +159,7 @@ static void defaults(struct dgraft_driver_options *options)
 static enum dgraft_status allocate(struct dgraft_driver *driver)
 {
     const struct dgraft_config *config = &driver->options.core;
-    size_t scratch = driver->options.transport->datagram_bytes_max + DGRAFT_FRAME_HEAD_MAX;
+    size_t scratch = driver->options.transport->datagram_bytes_max + DRIVER_FRAGMENTED_BYTES;
     void *core = calloc(1, dgraft_core_size(config));
     void *actions = calloc(1, dgraft_actions_size(config));
     if (driver->options.check_invariants) {

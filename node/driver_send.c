@@ -4,11 +4,14 @@
 
 #include <string.h>
 
-static void say_sent(struct dgraft_driver *driver, const struct dgraft_action_send *send, dgraft_index last,
-                     uint64_t bytes)
+static void say_sent(struct dgraft_driver *driver, const struct dgraft_action_send *send, dgraft_node_set receivers,
+                     dgraft_index last, uint64_t bytes)
 {
     struct dgraft_event event = {.kind = DGRAFT_EVENT_SENT};
-    event.u.sent = (struct dgraft_event_sent){.receivers = send->receivers,
+    if (receivers == 0) {
+        return;
+    }
+    event.u.sent = (struct dgraft_event_sent){.receivers = receivers,
                                               .term = send->message.term,
                                               .prev = send->message.u.append.prev.index,
                                               .last = last,
@@ -23,40 +26,64 @@ static uint64_t append_key(const struct dgraft_message *message, dgraft_index la
     return (key * UINT64_C(0xbf58476d1ce4e5b9) + last) | 1;
 }
 
-static void send_large(struct dgraft_driver *driver, dgraft_node_set receivers, uint64_t key,
-                       const struct pieces *pieces)
+/* Returns the receivers whose bounds had room for it; the others are as if nothing had been sent to them. */
+static dgraft_node_set send_in_fragments(struct dgraft_driver *driver, dgraft_node_set receivers, uint64_t key)
 {
     struct dgraft_transport *transport = driver->options.transport;
+    const struct pieces *pieces = &driver->send_pieces;
+    dgraft_node_set taken = 0;
     for (dgraft_node_set left = receivers; left != 0; left &= left - 1) {
         struct dgraft_address address;
-        if (!transport->ops->peer_address(transport, dgraft_node_set_first(left), &address)) {
-            continue;
+        dgraft_node_id id = dgraft_node_set_first(left);
+        if (transport->ops->peer_address(transport, id, &address) &&
+            dgraft_fragments_send(driver->fragments, driver->now_ns, &address, key, pieces->items, pieces->count) ==
+                DGRAFT_OK) {
+            taken |= dgraft_node_set_of(id);
         }
-        /* BUSY is as good as lost: the core sends it again. */
-        enum dgraft_status status =
-            dgraft_fragments_send(driver->fragments, driver->now_ns, &address, key, pieces->items, pieces->count);
-        (void)status;
     }
     driver->fragments_at_ns = 0;
+    return taken;
 }
 
-/* Sends a frame made of its head (the first piece) and records. */
-static void send_frame(struct dgraft_driver *driver, const struct dgraft_action_send *send, uint64_t key,
-                       size_t frame_bytes)
+/* Who has fragments under way. Appends wait until those are through: a small one that left at once would overtake the
+ * large one before it and be refused for the gap, and each refusal would have everything sent again. What waits goes
+ * on with the acknowledgement; no more than a window of fragments may be on its way in any case. */
+static dgraft_node_set behind_fragments(const struct dgraft_driver *driver, dgraft_node_set receivers)
 {
     struct dgraft_transport *transport = driver->options.transport;
-    driver->frames_sent++;
-    if (frame_bytes > transport->datagram_bytes_max) {
-        send_large(driver, send->receivers, key, &driver->send_pieces);
-        return;
+    dgraft_node_set behind = 0;
+    for (dgraft_node_set left = receivers; left != 0; left &= left - 1) {
+        struct dgraft_address address;
+        dgraft_node_id id = dgraft_node_set_first(left);
+        if (transport->ops->peer_address(transport, id, &address) &&
+            dgraft_fragments_under_way(driver->fragments, &address)) {
+            behind |= dgraft_node_set_of(id);
+        }
     }
-    struct dgraft_outgoing outgoing = {.to = send->receivers,
+    return behind;
+}
+
+/* Sends a frame made of its head (the first piece) and records: to `in_fragments` that way, to the other receivers as
+ * one datagram. Returns the receivers that it was sent to. */
+static dgraft_node_set send_frame(struct dgraft_driver *driver, dgraft_node_set receivers, dgraft_node_set in_fragments,
+                                  uint64_t key)
+{
+    struct dgraft_transport *transport = driver->options.transport;
+    struct dgraft_outgoing outgoing = {.to = receivers & ~in_fragments,
                                        .class_ = DGRAFT_SEND_ONE_WAY,
                                        .pieces = driver->send_pieces.items,
                                        .piece_count = driver->send_pieces.count};
-    /* A failure is counted by the transport, and is as good as lost. */
-    enum dgraft_status status = transport->ops->send(transport, &outgoing);
-    (void)status;
+    dgraft_node_set sent = outgoing.to;
+    driver->frames_sent++;
+    if (in_fragments != 0) {
+        sent |= send_in_fragments(driver, in_fragments, key);
+    }
+    if (outgoing.to != 0) {
+        /* A failure is counted by the transport, and is as good as lost. */
+        enum dgraft_status status = transport->ops->send(transport, &outgoing);
+        (void)status;
+    }
+    return sent;
 }
 
 /* Encodes the head into the first piece. Returns its size. */
@@ -73,18 +100,28 @@ static size_t encode_head(struct dgraft_driver *driver, const struct dgraft_mess
 
 /* What gathering records for an append has come to. */
 struct gathered {
+    size_t room; /* for records, in this frame */
     uint32_t count;
     uint64_t bytes;
     dgraft_term last_term;
 };
 
-/* The first record always fits, as a datagram or in fragments; more only as long as one datagram holds them. */
-static bool fits(const struct dgraft_driver *driver, const struct dgraft_action_send *send,
-                 const struct gathered *gathered, uint64_t bytes)
+/* One datagram's room; when the frame goes in fragments anyway, more. */
+static size_t room_for(const struct dgraft_driver *driver, const struct dgraft_action_send *send)
 {
     size_t room = driver->options.transport->datagram_bytes_max - DGRAFT_FRAME_HEAD_MAX;
-    uint64_t limit = send->max_bytes < room ? send->max_bytes : room;
-    return gathered->count == 0 || gathered->bytes + bytes <= limit;
+    const struct window_slot *slot = dgraft_window_at(&driver->window, send->message.u.append.prev.index + 1);
+    bool large = slot != NULL && dgraft_record_bytes(slot->entry.payload_bytes) > room;
+    if (large && room < DRIVER_FRAGMENTED_BYTES) {
+        room = DRIVER_FRAGMENTED_BYTES;
+    }
+    return room < send->max_bytes ? room : (size_t)send->max_bytes;
+}
+
+/* The first record always fits, as a datagram or in fragments; more only as long as there is room. */
+static bool fits(const struct gathered *gathered, uint64_t bytes)
+{
+    return gathered->count == 0 || gathered->bytes + bytes <= gathered->room;
 }
 
 static void gather_from_window(struct dgraft_driver *driver, const struct dgraft_action_send *send,
@@ -97,7 +134,7 @@ static void gather_from_window(struct dgraft_driver *driver, const struct dgraft
             return;
         }
         uint64_t bytes = dgraft_record_bytes(slot->entry.payload_bytes);
-        if (!fits(driver, send, gathered, bytes) || gathered->count == DGRAFT_FRAME_ENTRIES_MAX ||
+        if (!fits(gathered, bytes) || gathered->count == DGRAFT_FRAME_ENTRIES_MAX ||
             !dgraft_pieces_add_slot(&driver->send_pieces, slot)) {
             return;
         }
@@ -112,18 +149,14 @@ static void gather_from_storage(struct dgraft_driver *driver, const struct dgraf
 {
     dgraft_index first = send->message.u.append.prev.index + 1;
     dgraft_index last = send->last.index < driver->durable ? send->last.index : driver->durable;
-    size_t room = driver->options.transport->datagram_bytes_max - DGRAFT_FRAME_HEAD_MAX;
     uint32_t count = 0;
     size_t used = 0;
     struct dgraft_why why;
     if (first > last) {
         return;
     }
-    if (send->max_bytes < room) {
-        room = (size_t)send->max_bytes;
-    }
     enum dgraft_status status =
-        dgraft_storage_read(driver->storage, first, last, driver->send_scratch, room, &count, &used, &why);
+        dgraft_storage_read(driver->storage, first, last, driver->send_scratch, gathered->room, &count, &used, &why);
     if (status == DGRAFT_STATUS_TOO_LARGE &&
         dgraft_driver_grow(&driver->send_scratch, &driver->send_scratch_bytes, used)) {
         status = dgraft_storage_read(driver->storage, first, first, driver->send_scratch, used, &count, &used, &why);
@@ -171,22 +204,27 @@ static bool ends_hold(const struct dgraft_driver *driver, const struct dgraft_ac
 static void send_append(struct dgraft_driver *driver, const struct dgraft_action_send *send)
 {
     struct dgraft_message message = send->message;
-    struct gathered gathered = {0};
+    struct gathered gathered = {.room = room_for(driver, send)};
     dgraft_index prev = message.u.append.prev.index;
-    gather_from_window(driver, send, &gathered);
-    if (gathered.count == 0) {
+    dgraft_node_set receivers = send->receivers & ~behind_fragments(driver, send->receivers);
+    if (receivers != 0) {
+        gather_from_window(driver, send, &gathered);
+    }
+    if (receivers != 0 && gathered.count == 0) {
         driver->send_pieces.count = 1;
         gather_from_storage(driver, send, &gathered);
     }
     if (gathered.count == 0 || !ends_hold(driver, send, &gathered)) {
-        say_sent(driver, send, prev, 0);
+        say_sent(driver, send, send->receivers, prev, 0);
         return;
     }
     message.u.append.count = gathered.count;
-    size_t size = encode_head(driver, &message, send->receivers);
+    size_t size = encode_head(driver, &message, receivers);
+    bool fragmented = size + gathered.bytes > driver->options.transport->datagram_bytes_max;
     dgraft_index last = prev + gathered.count;
-    send_frame(driver, send, append_key(&message, last), size + gathered.bytes);
-    say_sent(driver, send, last, gathered.bytes);
+    dgraft_node_set sent = send_frame(driver, receivers, fragmented ? receivers : 0, append_key(&message, last));
+    say_sent(driver, send, sent, last, gathered.bytes);
+    say_sent(driver, send, send->receivers & ~sent, prev, 0);
 }
 
 void dgraft_driver_send(struct dgraft_driver *driver, const struct dgraft_action_send *send)
@@ -201,6 +239,6 @@ void dgraft_driver_send(struct dgraft_driver *driver, const struct dgraft_action
         send_append(driver, send);
         return;
     }
-    size_t size = encode_head(driver, message, send->receivers);
-    send_frame(driver, send, 0, size);
+    (void)encode_head(driver, message, send->receivers);
+    (void)send_frame(driver, send->receivers, 0, 0);
 }

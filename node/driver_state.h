@@ -25,6 +25,9 @@
 /* Proposals stepped as one event. */
 #define DRIVER_GROUP_MAX 1024u
 
+/* Records in one frame that travels in fragments, unless the first alone is larger. */
+#define DRIVER_FRAGMENTED_BYTES (64u * 1024)
+
 enum write_state {
     WRITE_IDLE,
     WRITE_READY, /* prepared: somebody is to call perform */
