@@ -135,6 +135,20 @@ Test(appends, with_a_gap_are_refused_with_the_last_entry_as_hint) /* bug 34: a m
     rig_close(&rig);
 }
 
+Test(refusals, echo_the_round_of_what_they_refuse_and_acks_the_newest)
+{
+    struct rig rig;
+    open_follower(&rig, 0);
+    struct dgraft_message heartbeat = append(2, AT(5, 2), 0, 0, 0);
+    heartbeat.u.append.round = 9;
+    rig_receive(&rig, heartbeat);
+    rig_receive(&rig, append(2, AT(8, 2), 1, 2, 0)); /* of round 1, and late */
+    cr_assert_eq(rig_sent(&rig, DGRAFT_MESSAGE_APPEND_REFUSE, 2)->message.u.append_refuse.round, 1u);
+    rig_receive(&rig, append(2, AT(5, 2), 0, 0, 0));
+    cr_assert_eq(rig_sent(&rig, DGRAFT_MESSAGE_APPEND_ACK, 2)->message.u.append_ack.round, 9u);
+    rig_close(&rig);
+}
+
 Test(appends, that_mismatch_are_refused_term_by_term)
 {
     struct rig rig;
