@@ -326,6 +326,25 @@ Test(fragments, of_a_peer_take_the_place_of_strangers)
     close_all(fixture);
 }
 
+/* The bound in all holds for peers too: what is active does not give way, and the newcomer waits. */
+Test(fragments, of_peers_take_no_more_than_the_bound)
+{
+    struct fixture *fixture = open_with(256 * KIB, 0);
+    fixture->net.peers_known = true;
+    const struct dgraft_address peer = lossy_address(1);
+    for (uint64_t message = 1; message <= 4; message++) {
+        const struct forged piece = forge(PIECE, 0, 100 * KIB, message, 1024, 1024);
+        const enum dgraft_refusal expected = message <= 2 ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_MEMORY;
+        cr_assert_eq(take(fixture, &peer, &piece).refusal, expected, "%lu", (unsigned long)message);
+        cr_assert(stats_of(fixture).incoming_bytes <= 256 * KIB);
+    }
+    fixture->net.now_ns += 320 * MS;
+    const struct forged piece = forge(PIECE, 0, 100 * KIB, 5, 1024, 1024);
+    cr_assert_eq(take(fixture, &peer, &piece).refusal, DGRAFT_ACCEPT, "what is silent does give way");
+    cr_assert(stats_of(fixture).incoming_bytes <= 256 * KIB);
+    close_all(fixture);
+}
+
 Test(fragments, that_stay_incomplete_are_forgotten)
 {
     struct fixture *fixture = open_with(1024 * KIB, 0);
