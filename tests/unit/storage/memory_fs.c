@@ -1,5 +1,6 @@
 #include "memory_fs.h"
 
+#include <dgraft/record.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -601,12 +602,10 @@ uint64_t memory_fs_hash(const struct memory_fs *memory)
     uint64_t sum = 0;
     for (size_t i = 0; i < memory->now.count; i++) {
         const struct name *name = &memory->now.items[i];
-        uint64_t hash = 14695981039346656037u;
-        for (const char *at = name->path; *at != '\0'; at++) {
-            hash = (hash ^ (uint8_t)*at) * 1099511628211u;
-        }
-        for (uint64_t at = 0; name->file != DIRECTORY && at < memory->files[name->file].size_now; at++) {
-            hash = (hash ^ memory->files[name->file].now[at]) * 1099511628211u;
+        uint64_t hash = dgraft_crc32c(0, name->path, strlen(name->path));
+        if (name->file != DIRECTORY) {
+            const struct file *file = &memory->files[name->file];
+            hash = hash << 32 | dgraft_crc32c((uint32_t)(hash + file->size_now), file->now, (size_t)file->size_now);
         }
         sum += hash; /* names have no order */
     }

@@ -90,6 +90,10 @@ static void restart_then_power_off(struct memory_fs *memory, struct history *his
     after->logs[0] = *now;
     after->logs[0].term = found.term;
     after->logs[0].vote = found.vote;
+    /* What a start tells is durable, and not only in the page cache. */
+    struct memory_fs *image = memory_fs_crash(memory, none, NULL);
+    history_check(image, after, call);
+    memory_fs_free(image);
     const struct rig_write more = {
         .state = true, .term = 20, .log = true, .keep = now->last, .count = 2, .entry_term = 20, .payload_bytes = 2000};
     cr_assert_eq(rig_do(storage, &after->logs[0], &more), DGRAFT_OK);
@@ -97,7 +101,7 @@ static void restart_then_power_off(struct memory_fs *memory, struct history *his
     rig_apply(&after->logs[1], &more);
     after->acknowledged = 1;
     dgraft_storage_abandon(storage);
-    struct memory_fs *image = memory_fs_crash(memory, none, NULL);
+    image = memory_fs_crash(memory, none, NULL);
     history_check(image, after, call);
     memory_fs_free(image);
     free(after);

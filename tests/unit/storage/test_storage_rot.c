@@ -3,6 +3,8 @@
 
 #include <criterion/criterion.h>
 #include <dgraft/inspect.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -212,6 +214,48 @@ Test(rot, segments_in_each_others_place_are_refused)
     done(memory);
 }
 
+Test(rot, a_header_alone_proves_the_batches_that_it_follows)
+{
+    struct memory_fs *memory = filled(false);
+    struct dgraft_storage *storage;
+    cr_assert_eq(dgraft_storage_open(memory_fs_seam(memory), "node", &small, &storage, &why), DGRAFT_OK);
+    const struct rig_write full = {
+        .log = true, .keep = wanted->last, .count = 4, .entry_term = 2, .payload_bytes = 1700};
+    write_one(storage, &full);
+    const struct rig_write next = {
+        .log = true, .keep = wanted->last, .count = 4, .entry_term = 2, .payload_bytes = 1700};
+    dgraft_storage_spare(storage);
+    memory_fs_fail_at(memory, memory_fs_calls(memory) + 4, EIO, true); /* old file closed, header written and synced */
+    cr_assert_eq(rig_do(storage, wanted, &next), DGRAFT_STATUS_POISONED);
+    memory_fs_fail_at(memory, 0, 0, false);
+    dgraft_storage_abandon(storage);
+    cr_assert_not(refused(memory, false, "untouched", 0));
+    /* The last acknowledged batch rots: no batch lies behind it, but the header of the next segment does. */
+    uint64_t size;
+    uint8_t *bytes = NULL;
+    for (uint64_t sequence = 9; bytes == NULL; sequence--) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "node/log-%016llu", (unsigned long long)sequence);
+        bytes = memory_fs_bytes(memory, name, &size);
+        if (bytes != NULL && memcmp(bytes + 4096, "dgbt", 4) != 0) {
+            cr_assert_eq(memcmp(bytes, "dglg", 4), 0, "the newest segment has its header and no batch");
+            bytes = NULL;
+        }
+    }
+    while (size > 0 && bytes[size - 1] == 0) {
+        size--;
+    }
+    bytes[size - 1] ^= 1;
+    cr_assert(refused(memory, false, "rotten", size - 1));
+    done(memory);
+}
+
+static void newest_segment(void *context, const char *path, const struct dgraft_segment_header *header)
+{
+    (void)path;
+    *(struct dgraft_segment_header *)context = *header;
+}
+
 Test(rot, a_cut_leaves_no_batch_that_could_come_back)
 {
     struct memory_fs *memory = filled(false);
@@ -233,6 +277,12 @@ Test(rot, a_cut_leaves_no_batch_that_could_come_back)
     cr_assert_gt(found.torn_bytes, 0);
     const char *differs = rig_differs(storage, without_last);
     cr_assert_null(differs, "%s", differs);
+    struct dgraft_segment_header newest = {.sequence = 0};
+    struct dgraft_inspect_summary summary;
+    const struct dgraft_inspect_visitor visitor = {.context = &newest, .segment = newest_segment};
+    cr_assert_eq(dgraft_inspect(memory_fs_seam(memory), "node", &visitor, &summary, &why), DGRAFT_OK);
+    /* One batch was torn, the one before it was proven by nothing and written again: neither number is used again. */
+    cr_assert_eq(newest.first_batch, newest.follows + 3);
     /* ... the log goes on with other entries at the same indexes ... */
     *wanted = *without_last;
     write_one(storage, &(struct rig_write){.state = true,
