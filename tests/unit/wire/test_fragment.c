@@ -423,6 +423,34 @@ Test(fragments, sent_into_silence_are_repeated_ever_more_rarely_and_then_given_u
     close_all(fixture);
 }
 
+/* No timer has to run out for what three later ones overtook; two may have been reordered. */
+Test(fragments, sent_again_at_once_when_three_overtook_them)
+{
+    struct fixture *fixture = open_with(0, 1024 * KIB);
+    const struct dgraft_address to = lossy_address(1);
+    cr_assert_eq(send_bytes(fixture, 0, 0, 100 * KIB), DGRAFT_OK);
+    struct forged ack;
+    cr_assert(sent(fixture, &ack));
+    ack.bytes[17] = ACK;
+    ack.size = 56;
+    memset(ack.bytes + 48, 0, 8);
+    ack.bytes[48] = 0x06; /* the second and the third have come */
+    seal(&ack);
+    cr_assert_eq(take(fixture, &to, &ack).refusal, DGRAFT_ACCEPT);
+    cr_assert_eq(stats_of(fixture).pieces_sent_again, 0u);
+    ack.bytes[48] = 0x0e; /* and the fourth */
+    seal(&ack);
+    cr_assert_eq(take(fixture, &to, &ack).refusal, DGRAFT_ACCEPT);
+    cr_assert_eq(stats_of(fixture).pieces_sent_again, 0u, "the window is half as large, and full");
+    dgraft_put_u16(ack.bytes + 18, 0);
+    ack.bytes[48] = 0xfe;
+    ack.bytes[49] = 0x03;
+    seal(&ack);
+    cr_assert_eq(take(fixture, &to, &ack).refusal, DGRAFT_ACCEPT);
+    cr_assert_eq(stats_of(fixture).pieces_sent_again, 1u);
+    close_all(fixture);
+}
+
 /* An acknowledgement cannot claim what was never sent, nor speak for another message. */
 Test(fragments, sent_are_acknowledged_by_no_lie)
 {
