@@ -358,6 +358,20 @@ void dgraft_driver_answer_reads(struct dgraft_driver *driver)
     }
 }
 
+/* Answers UNKNOWN for entries after `durable`: others may commit them, but they will not be applied here. */
+void dgraft_driver_give_up_after(struct dgraft_driver *driver, dgraft_index durable)
+{
+    const struct window *window = &driver->window;
+    dgraft_index index = durable + 1 > window->first ? durable + 1 : window->first;
+    for (; index < window->end; index++) {
+        struct window_slot *slot = dgraft_window_at(window, index);
+        struct dgraft_proposal_answer said = {.fate = DGRAFT_PROPOSAL_UNKNOWN,
+                                              .reason = DGRAFT_OUTCOME_UNKNOWN,
+                                              .position = {slot->entry.index, slot->entry.term}};
+        dgraft_driver_answer_slot(driver, slot, &said);
+    }
+}
+
 void dgraft_driver_end_proposals(struct dgraft_driver *driver)
 {
     struct window *window = &driver->window;
@@ -365,12 +379,9 @@ void dgraft_driver_end_proposals(struct dgraft_driver *driver)
          proposal = pop_proposal(&driver->proposals)) {
         refuse(driver, proposal, DGRAFT_OUTCOME_NOT_LEADER, 0);
     }
+    dgraft_driver_give_up_after(driver, 0);
     for (dgraft_index index = window->first; index != window->end; index++) {
         struct window_slot *slot = dgraft_window_at(window, index);
-        struct dgraft_proposal_answer said = {.fate = DGRAFT_PROPOSAL_UNKNOWN,
-                                              .reason = DGRAFT_OUTCOME_UNKNOWN,
-                                              .position = {slot->entry.index, slot->entry.term}};
-        dgraft_driver_answer_slot(driver, slot, &said);
         if (slot->gathered != NULL) {
             dgraft_driver_release(dgraft_window_forget_payload(window, slot));
         }

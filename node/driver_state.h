@@ -176,6 +176,7 @@ void dgraft_driver_answer_slot(struct dgraft_driver *driver, struct window_slot 
                                const struct dgraft_proposal_answer *answer);
 void dgraft_driver_release(struct dgraft_proposal *proposal);
 void dgraft_driver_overwrite_after(struct dgraft_driver *driver, dgraft_index keep);
+void dgraft_driver_give_up_after(struct dgraft_driver *driver, dgraft_index durable);
 void dgraft_driver_end_proposals(struct dgraft_driver *driver);
 
 /* driver_apply.c */

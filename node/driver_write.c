@@ -125,6 +125,7 @@ void dgraft_driver_poison(struct dgraft_driver *driver, const struct dgraft_why 
         "this node stops taking part, and acknowledges nothing more: %s; mend the disk and start it again", why->text);
     struct dgraft_event event = {.kind = DGRAFT_EVENT_POISONED};
     dgraft_driver_step(driver, &event);
+    dgraft_driver_give_up_after(driver, driver->durable);
 }
 
 /* The log's last position after the pending write. */

@@ -1,0 +1,136 @@
+/* A disk that fails: the node says so, answers everything, acknowledges nothing more. */
+#include "driver_state.h"
+
+#include <dgraft/node.h>
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MS UINT64_C(1000000)
+
+/* The operating system's files, until a sync is to fail. */
+struct failing_fs {
+    struct dgraft_fs fs;
+    struct dgraft_fs_ops ops;
+    bool fails;
+};
+
+static int failing_sync(struct dgraft_fs *fs, int file)
+{
+    struct failing_fs *self = (struct failing_fs *)fs;
+    return self->fails ? -EIO : dgraft_fs_posix()->ops->sync(dgraft_fs_posix(), file);
+}
+
+struct call {
+    struct dgraft_proposal proposal;
+    struct iovec piece;
+    char bytes[2000];
+    int answered;
+    int released;
+    struct dgraft_proposal_answer answer;
+};
+
+static void on_answered(void *context, const struct dgraft_proposal_answer *answer)
+{
+    struct call *call = context;
+    call->answered++;
+    call->answer = *answer;
+}
+
+static void on_released(void *context)
+{
+    ((struct call *)context)->released++;
+}
+
+static void propose(struct dgraft_driver *driver, struct call *call, size_t bytes)
+{
+    memset(call, 0, sizeof *call);
+    call->piece = (struct iovec){call->bytes, bytes};
+    call->proposal = (struct dgraft_proposal){
+        .pieces = &call->piece, .piece_count = 1, .context = call, .answered = on_answered, .released = on_released};
+    cr_assert_eq(dgraft_driver_propose(driver, &call->proposal), DGRAFT_OK);
+}
+
+static void count_applied(void *context, const struct dgraft_applied *entries, size_t count)
+{
+    (void)entries;
+    *(size_t *)context += count;
+}
+
+Test(poison, a_failed_sync_ends_acknowledgement_and_every_proposal_is_answered_once)
+{
+    char directory[] = "poison-test-XXXXXX";
+    char command[64];
+    struct dgraft_why why = {""};
+    struct dgraft_transport *transport = NULL;
+    struct dgraft_driver *driver = NULL;
+    struct dgraft_driver_status status;
+    static struct call calls[4];
+    size_t applied = 0;
+    dgraft_time_ns now = MS;
+    struct failing_fs failing = {.ops = *dgraft_fs_posix()->ops};
+    failing.ops.sync = failing_sync;
+    failing.fs.ops = &failing.ops;
+    cr_assert_not_null(mkdtemp(directory));
+    cr_assert_eq(dgraft_node_format(directory, "test", 1, "1=127.0.0.1:7001", &why), DGRAFT_OK, "%s", why.text);
+    struct dgraft_memory_hub *hub = dgraft_memory_hub_open(NULL, NULL);
+    cr_assert_eq(dgraft_memory_open(hub, "127.0.0.1:7001", 1400, 100, &transport), DGRAFT_OK);
+    struct dgraft_driver_options options = {.fs = &failing.fs,
+                                            .directory = directory,
+                                            .transport = transport,
+                                            .machine = {.context = &applied, .apply = count_applied},
+                                            .check_invariants = true};
+    dgraft_config_defaults(&options.core, 1);
+    cr_assert_eq(dgraft_driver_open(&options, now, &driver, &why), DGRAFT_OK, "%s", why.text);
+    for (int i = 0; i < 1000; i++) {
+        now += MS;
+        dgraft_driver_turn(driver, now, 0);
+        dgraft_driver_perform(driver);
+    }
+    propose(driver, &calls[0], 10);
+    for (int i = 0; i < 10; i++) {
+        now += MS;
+        dgraft_driver_turn(driver, now, 0);
+        dgraft_driver_perform(driver);
+    }
+    cr_assert_eq(calls[0].answer.fate, DGRAFT_PROPOSAL_COMMITTED);
+
+    failing.fails = true;
+    propose(driver, &calls[1], 10);
+    propose(driver, &calls[2], 2000);
+    for (int i = 0; i < 10; i++) {
+        now += MS;
+        dgraft_driver_turn(driver, now, 0);
+        dgraft_driver_perform(driver);
+    }
+    failing.fails = false;
+    propose(driver, &calls[3], 10);
+    for (int i = 0; i < 1000; i++) {
+        now += MS;
+        dgraft_driver_turn(driver, now, 0);
+        dgraft_driver_perform(driver);
+    }
+    dgraft_driver_status(driver, &status);
+    cr_assert(status.poisoned);
+    cr_assert_not_null(strstr(status.poisoned_why.text, "sync"), "%s", status.poisoned_why.text);
+    cr_assert_neq(status.core.role, DGRAFT_ROLE_LEADER, "it leads no more, though the disk works again");
+    for (int i = 1; i < 3; i++) {
+        cr_assert_eq(calls[i].answered, 1, "call %d", i);
+        cr_assert_eq(calls[i].answer.fate, DGRAFT_PROPOSAL_UNKNOWN, "call %d", i);
+    }
+    cr_assert_eq(calls[3].answered, 1);
+    cr_assert_eq(calls[3].answer.fate, DGRAFT_PROPOSAL_REFUSED);
+    cr_assert_eq(applied, 1);
+    dgraft_driver_close(driver);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(calls[i].answered, 1, "call %d", i);
+        cr_assert_eq(calls[i].released, 1, "call %d", i);
+    }
+    transport->ops->close(transport);
+    dgraft_memory_hub_close(hub);
+    (void)snprintf(command, sizeof command, "rm -r ./%s", directory);
+    cr_assert_eq(system(command), 0);
+}
