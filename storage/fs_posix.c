@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,10 +70,26 @@ static int64_t posix_size(struct dgraft_fs *fs, int file)
     return facts.st_size;
 }
 
+/* A lock of the open file description: it goes with the last descriptor, as flock's does, another descriptor of the
+ * same process does not hold it, and unlike flock's it can be asked about without being taken. */
 static int posix_lock(struct dgraft_fs *fs, int file)
 {
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     (void)fs;
-    return or_errno(flock(file, LOCK_EX | LOCK_NB));
+    if (fcntl(file, F_OFD_SETLK, &whole) == 0) {
+        return 0;
+    }
+    return errno == EACCES ? -EWOULDBLOCK : -errno;
+}
+
+static int posix_locked(struct dgraft_fs *fs, int file)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    (void)fs;
+    if (fcntl(file, F_OFD_GETLK, &whole) < 0) {
+        return -errno;
+    }
+    return whole.l_type != F_UNLCK;
 }
 
 static int posix_rename(struct dgraft_fs *fs, const char *from, const char *to)
@@ -140,6 +155,7 @@ static const struct dgraft_fs_ops posix_ops = {
     .truncate = posix_truncate,
     .size = posix_size,
     .lock = posix_lock,
+    .locked = posix_locked,
     .rename = posix_rename,
     .unlink = posix_unlink,
     .make_directory = posix_make_directory,

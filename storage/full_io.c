@@ -105,6 +105,19 @@ int dgraft_disk_lock(struct dgraft_disk *disk, int file)
     return result;
 }
 
+int dgraft_disk_locked(struct dgraft_disk *disk, int file)
+{
+    int interruptions = 0;
+    int result = 0;
+    if (disk->fs->ops->locked == NULL) {
+        return 0;
+    }
+    do {
+        result = disk->fs->ops->locked(disk->fs, file);
+    } while (interrupted(disk, &interruptions, result));
+    return result;
+}
+
 int dgraft_disk_unlink(struct dgraft_disk *disk, const char *name)
 {
     char path[DGRAFT_DISK_PATH_BYTES];

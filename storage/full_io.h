@@ -35,6 +35,7 @@ int dgraft_disk_sync(struct dgraft_disk *disk, int file);
 int dgraft_disk_sync_directory(struct dgraft_disk *disk);
 int dgraft_disk_truncate(struct dgraft_disk *disk, int file, uint64_t size);
 int dgraft_disk_lock(struct dgraft_disk *disk, int file);
+int dgraft_disk_locked(struct dgraft_disk *disk, int file);
 int dgraft_disk_unlink(struct dgraft_disk *disk, const char *name);
 int dgraft_disk_rename(struct dgraft_disk *disk, const char *from, const char *to);
 

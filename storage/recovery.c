@@ -1,5 +1,6 @@
 #include "recovery.h"
 
+#include "stateless.h"
 #include "storage_why.h"
 
 #include <errno.h>
@@ -70,11 +71,7 @@ static enum dgraft_status recover_state(struct pass *pass)
     const enum dgraft_status status = dgraft_recover_slots(pass->disk, "state", slots, pass->why);
     dgraft_disk_path(pass->disk, "state", path);
     if (status == DGRAFT_STATUS_NOT_FOUND) {
-        return dgraft_why_set(
-            pass->why, DGRAFT_STATUS_NOT_FOUND,
-            "%.250s is not there: no node's directory, or one whose format never finished; remove what "
-            "is left of it and make it with `raftctl format`",
-            path);
+        return dgraft_why_stateless(pass->why, pass->disk);
     }
     if (status != DGRAFT_OK) {
         return status;

@@ -129,7 +129,7 @@ static bool is_running(struct dgraft_inspect_pass *pass)
     if (file < 0) {
         return false;
     }
-    const bool held = dgraft_disk_lock(&pass->disk, file) == -EWOULDBLOCK;
+    const bool held = dgraft_disk_locked(&pass->disk, file) > 0;
     dgraft_disk_close(&pass->disk, file);
     return held;
 }

@@ -1,10 +1,11 @@
+#include "stateless.h"
 #include "storage_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEGMENT_BYTES_DEFAULT = 8 * 1024 * 1024, RUNS_MAX_DEFAULT = 256, DIRECTORY_BYTES_MAX = 980, LOCK_TRIES = 100 };
+enum { SEGMENT_BYTES_DEFAULT = 8 * 1024 * 1024, RUNS_MAX_DEFAULT = 256, DIRECTORY_BYTES_MAX = 980 };
 
 /* Takes the lock file, making it when it was lost. */
 static enum dgraft_status lock_directory(struct dgraft_storage *storage, struct dgraft_why *why)
@@ -14,11 +15,7 @@ static enum dgraft_status lock_directory(struct dgraft_storage *storage, struct 
     if (file == -ENOENT) {
         const int state = dgraft_disk_open(disk, "state", DGRAFT_FS_READ);
         if (state < 0) {
-            return dgraft_why_set(
-                why, DGRAFT_STATUS_NOT_FOUND,
-                "%.250s is no node's directory, or one whose format never finished; remove what is left of "
-                "it and make it with `raftctl format`",
-                disk->directory);
+            return dgraft_why_stateless(why, disk);
         }
         dgraft_disk_close(disk, state);
         file = dgraft_disk_open(disk, "lock", DGRAFT_FS_CREATE);
@@ -26,10 +23,7 @@ static enum dgraft_status lock_directory(struct dgraft_storage *storage, struct 
     if (file < 0) {
         return dgraft_why_errno(why, disk, "open", "lock", file);
     }
-    int result = dgraft_disk_lock(disk, file);
-    for (int tries = 0; tries < LOCK_TRIES && result == -EWOULDBLOCK; tries++) {
-        result = dgraft_disk_lock(disk, file); /* whoever inspects the directory holds it for an instant */
-    }
+    const int result = dgraft_disk_lock(disk, file);
     if (result < 0) {
         dgraft_disk_close(disk, file);
         return dgraft_why_errno(why, disk, "lock", "", result);

@@ -36,7 +36,10 @@ struct dgraft_fs_ops {
     int (*sync)(struct dgraft_fs *fs, int file); /* as fdatasync: data, and the size needed to read it */
     int (*truncate)(struct dgraft_fs *fs, int file, uint64_t size);
     int64_t (*size)(struct dgraft_fs *fs, int file);
-    int (*lock)(struct dgraft_fs *fs, int file); /* exclusive, until closed; -EWOULDBLOCK when another holds it */
+    /* Exclusive, until closed; the file is open for writing. -EWOULDBLOCK when another holds it. */
+    int (*lock)(struct dgraft_fs *fs, int file);
+    /* Asks without taking it: 1 when another holds the lock, else 0. NULL: it cannot be known. */
+    int (*locked)(struct dgraft_fs *fs, int file);
     int (*rename)(struct dgraft_fs *fs, const char *from, const char *to);
     int (*unlink)(struct dgraft_fs *fs, const char *path);
     int (*make_directory)(struct dgraft_fs *fs, const char *path);

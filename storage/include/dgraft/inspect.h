@@ -1,6 +1,6 @@
 /* Reads the files of a node's directory and says what they hold, batch by batch and record by record: for `raftctl
- * inspect`, for recovery's tests, for whoever wants to look. Never writes; takes the lock for an
- * instant, to see whether a node has it. Works while one runs, and on any bytes whatever: damage becomes a finding.
+ * inspect`, for recovery's tests, for whoever wants to look. Never writes, and asks about the lock without taking it.
+ * Works while a node runs, and on any bytes whatever: damage becomes a finding.
  */
 #ifndef DGRAFT_INSPECT_H
 #define DGRAFT_INSPECT_H

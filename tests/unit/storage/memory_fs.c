@@ -342,6 +342,16 @@ static int memory_lock(struct dgraft_fs *fs, int handle)
     return 0;
 }
 
+static int memory_locked(struct dgraft_fs *fs, int handle)
+{
+    struct memory_fs *memory = of(fs);
+    const int error = enter(memory);
+    if (error != 0) {
+        return error;
+    }
+    return memory->files[memory->handles[handle].file].locked && !memory->handles[handle].holds_lock;
+}
+
 static int memory_rename(struct dgraft_fs *fs, const char *from, const char *to)
 {
     struct memory_fs *memory = of(fs);
@@ -439,6 +449,7 @@ static const struct dgraft_fs_ops memory_ops = {
     .truncate = memory_truncate,
     .size = memory_size,
     .lock = memory_lock,
+    .locked = memory_locked,
     .rename = memory_rename,
     .unlink = memory_unlink,
     .make_directory = memory_make_directory,
