@@ -357,8 +357,61 @@ static enum dgraft_status settle_last(struct pass *pass)
     return DGRAFT_OK;
 }
 
-/* Returns the term of the entry at keep; when the runs no longer know it, from the batch that holds it. */
-static enum dgraft_status resolve_keep(struct pass *pass, struct dgraft_plan *plan);
+/* Finds out the term of the entry at keep; when the runs no longer know it, from the batch that holds it. */
+static enum dgraft_status resolve_keep(struct pass *pass, struct dgraft_plan *plan)
+{
+    const struct dgraft_log *log = &pass->out->log;
+    const dgraft_index keep = plan->batch.keep;
+    plan->keep_term = keep == log->last.index ? log->last.term : dgraft_log_term(log, keep);
+    if (plan->batch.count == 0) {
+        plan->last = (struct dgraft_position){keep, plan->keep_term};
+    }
+    if (keep == 0 || plan->keep_term != 0) {
+        return DGRAFT_OK;
+    }
+    /* Cut below every run in memory: read the entry's own term where it lies. */
+    struct dgraft_scan scan = {.store = pass->scan.store};
+    struct dgraft_plan found;
+    const struct dgraft_extent *extent = dgraft_log_extent(log, keep);
+    if (extent == NULL) {
+        return damaged(pass, pass->scan.sequence, plan->batch.offset, keep, "it keeps an entry that is not there");
+    }
+    const uint64_t sequence = extent->sequence;
+    uint64_t offset = extent->offset;
+    char name[DGRAFT_SEGMENT_NAME_BYTES];
+    memset(&found, 0, sizeof found);
+    dgraft_segment_name(sequence, name);
+    const int file = dgraft_disk_open(pass->disk, name, DGRAFT_FS_READ);
+    const int64_t size = file < 0 ? file : dgraft_disk_size(pass->disk, file);
+    int error = size < 0 ? (int)size : 0;
+    dgraft_window_init(&scan.window, pass->disk, WINDOW_BYTES);
+    dgraft_window_turn(&scan.window, file, size < 0 ? 0 : (uint64_t)size);
+    scan.sequence = sequence;
+    while (error == 0 && plan->keep_term == 0) {
+        struct dgraft_scanned scanned;
+        error = dgraft_scan_batch(&scan, offset, &scanned, &found);
+        if (error != 0 || scanned.look != DGRAFT_LOOK_GOOD) {
+            break;
+        }
+        for (size_t i = 0; i < found.run_count && found.last.index >= keep; i++) {
+            plan->keep_term = found.runs[i].first <= keep ? found.runs[i].term : plan->keep_term;
+        }
+        offset += scanned.batch.length;
+    }
+    dgraft_disk_close(pass->disk, file);
+    dgraft_window_free(&scan.window);
+    dgraft_plan_free(&found);
+    if (error != 0) {
+        return failed(pass, sequence, error);
+    }
+    if (plan->keep_term == 0) {
+        return damaged(pass, sequence, offset, keep, "an entry can no longer be read");
+    }
+    if (plan->batch.count == 0) {
+        plan->last.term = plan->keep_term;
+    }
+    return DGRAFT_OK;
+}
 
 /* Takes a good batch over. */
 static enum dgraft_status accept(struct pass *pass, size_t at)
@@ -437,61 +490,6 @@ static enum dgraft_status read_batches(struct pass *pass, size_t at, uint64_t li
         }
         return status;
     }
-}
-
-static enum dgraft_status resolve_keep(struct pass *pass, struct dgraft_plan *plan)
-{
-    const struct dgraft_log *log = &pass->out->log;
-    const dgraft_index keep = plan->batch.keep;
-    plan->keep_term = keep == log->last.index ? log->last.term : dgraft_log_term(log, keep);
-    if (plan->batch.count == 0) {
-        plan->last = (struct dgraft_position){keep, plan->keep_term};
-    }
-    if (keep == 0 || plan->keep_term != 0) {
-        return DGRAFT_OK;
-    }
-    /* Cut below every run in memory: read the entry's own term where it lies. */
-    struct dgraft_scan scan = {.store = pass->scan.store};
-    struct dgraft_plan found;
-    const struct dgraft_extent *extent = dgraft_log_extent(log, keep);
-    if (extent == NULL) {
-        return damaged(pass, pass->scan.sequence, plan->batch.offset, keep, "it keeps an entry that is not there");
-    }
-    const uint64_t sequence = extent->sequence;
-    uint64_t offset = extent->offset;
-    char name[DGRAFT_SEGMENT_NAME_BYTES];
-    memset(&found, 0, sizeof found);
-    dgraft_segment_name(sequence, name);
-    const int file = dgraft_disk_open(pass->disk, name, DGRAFT_FS_READ);
-    const int64_t size = file < 0 ? file : dgraft_disk_size(pass->disk, file);
-    int error = size < 0 ? (int)size : 0;
-    dgraft_window_init(&scan.window, pass->disk, WINDOW_BYTES);
-    dgraft_window_turn(&scan.window, file, size < 0 ? 0 : (uint64_t)size);
-    scan.sequence = sequence;
-    while (error == 0 && plan->keep_term == 0) {
-        struct dgraft_scanned scanned;
-        error = dgraft_scan_batch(&scan, offset, &scanned, &found);
-        if (error != 0 || scanned.look != DGRAFT_LOOK_GOOD) {
-            break;
-        }
-        for (size_t i = 0; i < found.run_count && found.last.index >= keep; i++) {
-            plan->keep_term = found.runs[i].first <= keep ? found.runs[i].term : plan->keep_term;
-        }
-        offset += scanned.batch.length;
-    }
-    dgraft_disk_close(pass->disk, file);
-    dgraft_window_free(&scan.window);
-    dgraft_plan_free(&found);
-    if (error != 0) {
-        return failed(pass, sequence, error);
-    }
-    if (plan->keep_term == 0) {
-        return damaged(pass, sequence, offset, keep, "an entry can no longer be read");
-    }
-    if (plan->batch.count == 0) {
-        plan->last.term = plan->keep_term;
-    }
-    return DGRAFT_OK;
 }
 
 /* Walks the segments in force, from the first on. limits come from the headers behind: each says after which batch it
