@@ -1,8 +1,9 @@
 /* A node with batteries: the driver, its threads, its clock and its UDP socket.
  *
- * dgraft_node_propose, _read, _status may be called from any thread. Callbacks come on the node's loop thread; they
- * must not block, and must not call dgraft_node_close. Source of the protocol: core.h; of the formats: record.h,
- * frame.h.
+ * dgraft_node_propose, _read, _status may be called from any thread, also from callbacks. Two threads of the node take
+ * turns in owning its loop: callbacks come on whichever owns it, one at a time, each seeing what the one before wrote.
+ * They must not block, must not call dgraft_node_close, and must not rely on thread-local state. Source of the protocol:
+ * core.h; of the formats: record.h, frame.h.
  */
 #ifndef DGRAFT_NODE_H
 #define DGRAFT_NODE_H
