@@ -82,7 +82,7 @@ Test(network, damages_and_delays_at_its_rates)
     network.rates.late = 100000;
     send_many(&network);
     cr_assert(heard.damaged > 700 && heard.damaged < 1300);
-    cr_assert_gt(heard.longest_ns, 8000u);
+    cr_assert_gt(heard.longest_ns, 20000u, "some from another age");
     cr_assert_gt(counts.of[SIM_COUNT_DATAGRAM_LATE], 100u);
 }
 

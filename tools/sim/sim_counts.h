@@ -12,6 +12,7 @@
     X(DATAGRAM_TWICE, "datagrams delivered twice")                                                                     \
     X(DATAGRAM_OVERTOOK, "datagrams that overtook an earlier one")                                                     \
     X(DATAGRAM_LATE, "datagrams later than an election timeout")                                                       \
+    X(DATAGRAM_ANCIENT, "datagrams from another age")                                                                  \
     X(DATAGRAM_FLIPPED, "datagrams with a bit flipped")                                                                \
     X(DATAGRAM_CUT, "datagrams cut short")                                                                             \
     X(DATAGRAM_PARTED, "datagrams stopped by a partition")                                                             \

@@ -9,7 +9,12 @@ static uint64_t draw_delay(struct sim_network *network)
     const struct sim_network_rates *rates = &network->rates;
 
     if (sim_random_chance(random, rates->late)) {
-        const uint64_t delay = sim_random_between(random, rates->delay_max_ns, rates->late_max_ns);
+        uint64_t delay = sim_random_between(random, rates->delay_max_ns, rates->late_max_ns);
+        if (sim_random_chance(random, 150000)) {
+            /* From another age: leaders and terms have come and gone. */
+            delay *= sim_random_between(random, 2, 10);
+            network->counts->of[SIM_COUNT_DATAGRAM_ANCIENT]++;
+        }
         if (delay > network->election_timeout_ns) {
             network->counts->of[SIM_COUNT_DATAGRAM_LATE]++;
         }
