@@ -58,6 +58,7 @@ struct dgraft_core *dgraft_core_init(void *memory, const struct dgraft_config *c
     core->election_deadline_ns = DGRAFT_CORE_NEVER;
     core->resend_at_ns = DGRAFT_CORE_NEVER;
     core->heartbeat_due_ns = DGRAFT_CORE_NEVER;
+    core->news_due_ns = DGRAFT_CORE_NEVER;
     core->quorum_check_ns = DGRAFT_CORE_NEVER;
     return core;
 }

@@ -104,6 +104,8 @@ bool dgraft_core_peer_prev(const struct dgraft_core *core, const struct peer *pe
 void dgraft_core_replicate(struct step *step);
 
 /* commit.c */
+/* Sees to it that idle followers learn the commit index soon. */
+void dgraft_core_news(struct dgraft_core *core);
 void dgraft_core_commit_advance(struct step *step);
 
 #endif

@@ -45,6 +45,9 @@ void dgraft_core_recv_ack(struct step *step, struct peer *peer, const struct dgr
     }
     peer->next = dgraft_core_max(peer->next, peer->match + 1);
     dgraft_core_inflight_free(core, peer, peer->match);
+    if (peer->match >= core->commit && peer->commit_told < core->commit) {
+        dgraft_core_news(core); /* it has now what was committed without it */
+    }
     step->consider_sends = true;
 }
 

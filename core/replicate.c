@@ -103,7 +103,7 @@ static void news_send(struct step *step)
     struct dgraft_core *core = step->core;
     struct dgraft_position prev[DGRAFT_MEMBERS_MAX];
     dgraft_node_set wanted = 0;
-    const bool idle = core->commit == core->last.index;
+    const bool idle = step->news && core->commit == core->last.index;
     for (uint32_t i = 0; i < core->peer_count; i++) {
         struct peer *peer = &core->peers[i];
         if (peer->probe_due) {

@@ -34,6 +34,7 @@ static void leave_leadership(struct step *step)
     }
     step->drop_reads = true;
     core->heartbeat_due_ns = DGRAFT_CORE_NEVER;
+    core->news_due_ns = DGRAFT_CORE_NEVER;
     core->quorum_check_ns = DGRAFT_CORE_NEVER;
     core->leader = 0;
     dgraft_core_bytes_reset(core);
@@ -112,6 +113,7 @@ void dgraft_core_become_leader(struct step *step)
     }
     dgraft_core_bytes_reset(core);
     core->heartbeat_due_ns = core->now_ns;
+    core->news_due_ns = DGRAFT_CORE_NEVER;
     core->quorum_check_ns =
         core->peer_count == 0 ? DGRAFT_CORE_NEVER : dgraft_core_after(core, core->config.election_timeout_ns);
     step->broadcast = true;

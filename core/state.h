@@ -146,6 +146,7 @@ struct dgraft_core {
     dgraft_index term_start; /* its NOOP */
     uint64_t round;          /* newest sent */
     dgraft_time_ns heartbeat_due_ns;
+    dgraft_time_ns news_due_ns; /* of telling idle followers the commit index; NEVER: nothing to tell */
     dgraft_time_ns quorum_check_ns;
     uint64_t bytes_proposed;
     uint64_t bytes_committed;
@@ -178,6 +179,7 @@ struct step {
     bool consider_reads;
     bool consider_sends;
     bool broadcast;             /* a new round of heartbeats */
+    bool news;                  /* followers that have everything are told the commit index */
     bool drop_reads;            /* leadership is lost */
     dgraft_index unknown_first; /* and with it the fate of these; 0: of none */
     dgraft_index unknown_last;

@@ -62,6 +62,11 @@ void dgraft_core_timers(struct step *step)
         if (core->role == DGRAFT_ROLE_LEADER && core->now_ns >= core->heartbeat_due_ns) {
             step->broadcast = true;
         }
+        if (core->now_ns >= core->news_due_ns) {
+            core->news_due_ns = DGRAFT_CORE_NEVER;
+            step->news = true;
+            step->consider_sends = true;
+        }
         return;
     }
     if (core->now_ns >= core->election_deadline_ns) {
@@ -74,7 +79,7 @@ void dgraft_core_timers(struct step *step)
 dgraft_time_ns dgraft_core_wake_at(const struct dgraft_core *core)
 {
     if (core->role == DGRAFT_ROLE_LEADER) {
-        return dgraft_core_min(core->heartbeat_due_ns, core->quorum_check_ns);
+        return dgraft_core_min(dgraft_core_min(core->heartbeat_due_ns, core->news_due_ns), core->quorum_check_ns);
     }
     return dgraft_core_min(core->election_deadline_ns, core->resend_at_ns);
 }

@@ -29,11 +29,18 @@ static struct dgraft_peer_status peer(const struct rig *rig, dgraft_node_id id)
     return status.peers[0];
 }
 
+/* Lets the followers learn what is committed, so that the next thing to wake for is a heartbeat. */
+static void lead_and_settle(struct rig *rig)
+{
+    rig_lead_and_commit(rig);
+    rig_wake_at(rig, rig->actions->wake_at_ns);
+}
+
 /* A leader whose followers have everything up to `last`, all of it committed. */
 static dgraft_index open_steady(struct rig *rig, uint32_t voters)
 {
     open_leader(rig, voters);
-    rig_lead_and_commit(rig);
+    lead_and_settle(rig);
     return rig_status(rig).last.index;
 }
 
@@ -208,7 +215,7 @@ Test(replication, stops_at_the_window_and_goes_on_after_an_ack)
     dgraft_config_defaults(&config, 1);
     config.inflight_max = 2;
     rig_open_config(&rig, &(struct rig_start){.voters = 3, .term = 2}, &config);
-    rig_lead_and_commit(&rig);
+    lead_and_settle(&rig);
     for (uint32_t i = 0; i < 4; i++) {
         rig_propose(&rig, 1, 10);
         rig_sent_all(&rig);
@@ -228,7 +235,7 @@ Test(replication, frees_a_full_window_though_every_ack_was_lost)
     dgraft_config_defaults(&config, 1);
     config.inflight_max = 1;
     rig_open_config(&rig, &(struct rig_start){.voters = 3, .term = 2}, &config);
-    rig_lead_and_commit(&rig);
+    lead_and_settle(&rig);
     rig_propose(&rig, 1, 10);
     rig_sent_all(&rig);
     rig_propose(&rig, 1, 10);
@@ -374,7 +381,8 @@ Test(acknowledgements, of_other_terms_or_of_entries_that_do_not_exist_count_for_
     rig_close(&rig);
 }
 
-Test(followers, that_have_everything_are_told_the_commit_at_once)
+/* Not at once: a client that goes on has the next append carry it. Not with the next heartbeat either. */
+Test(followers, that_have_everything_are_told_the_commit_soon_and_once)
 {
     struct rig rig;
     const dgraft_index last = open_steady(&rig, 3);
@@ -383,14 +391,37 @@ Test(followers, that_have_everything_are_told_the_commit_at_once)
     rig_durable(&rig);
     ack(&rig, 2, last + 1);
     cr_assert_eq(rig_status(&rig).commit, last + 1);
+    cr_assert_eq(rig_count(&rig, DGRAFT_ACTION_SEND), 0u);
+    cr_assert_leq(rig.actions->wake_at_ns - rig.now, 30 * UINT64_C(1000000) / 16, "well before the next heartbeat");
+    rig_wake_at(&rig, rig.actions->wake_at_ns);
     const struct dgraft_action_send *send = rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 2);
     cr_assert_eq(send->message.u.append.commit, last + 1);
     cr_assert_eq(send->message.u.append.prev.index, last + 1);
     cr_assert_null(rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 3), "its entries may still be on their way");
     ack(&rig, 3, last + 1);
+    rig_wake_at(&rig, rig.actions->wake_at_ns);
     cr_assert_not_null(rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 3));
+    cr_assert_null(rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 2), "once");
     ack(&rig, 3, last + 1);
     cr_assert_eq(rig_count(&rig, DGRAFT_ACTION_SEND), 0u, "once");
+    rig_close(&rig);
+}
+
+Test(followers, learn_a_commit_with_the_next_append_when_there_is_one)
+{
+    struct rig rig;
+    const dgraft_index last = open_steady(&rig, 3);
+    rig_propose(&rig, 1, 10);
+    rig_sent_all(&rig);
+    rig_durable(&rig);
+    ack(&rig, 2, last + 1);
+    ack(&rig, 3, last + 1);
+    rig_propose(&rig, 1, 10);
+    const struct dgraft_action_send *send = rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 2);
+    cr_assert_eq(send->message.u.append.commit, last + 1);
+    rig_sent_all(&rig);
+    rig_wake_at(&rig, rig.actions->wake_at_ns);
+    cr_assert_eq(rig_count(&rig, DGRAFT_ACTION_SEND), 0u, "no message of its own");
     rig_close(&rig);
 }
 
