@@ -173,7 +173,7 @@ void dgraft_driver_take_outcome(struct dgraft_driver *driver, const struct dgraf
 void dgraft_driver_read_ready(struct dgraft_driver *driver, const struct dgraft_action_read_ready *ready);
 void dgraft_driver_answer_reads(struct dgraft_driver *driver);
 void dgraft_driver_answer_slot(struct dgraft_driver *driver, struct window_slot *slot,
-                               const struct dgraft_proposal_answer *answer);
+                               const struct dgraft_proposal_answer *said);
 void dgraft_driver_release(struct dgraft_proposal *proposal);
 void dgraft_driver_overwrite_after(struct dgraft_driver *driver, dgraft_index keep);
 void dgraft_driver_give_up_after(struct dgraft_driver *driver, dgraft_index durable);

@@ -65,7 +65,7 @@ enum dgraft_status dgraft_recover_slots(struct dgraft_disk *disk, const char *na
 
 static enum dgraft_status recover_state(struct pass *pass)
 {
-    struct dgraft_state_slot slots[DGRAFT_STATE_SLOTS];
+    struct dgraft_state_slot slots[DGRAFT_STATE_SLOTS] = {{0}};
     char path[DGRAFT_DISK_PATH_BYTES];
     uint32_t best;
     const enum dgraft_status status = dgraft_recover_slots(pass->disk, "state", slots, pass->why);
@@ -473,7 +473,7 @@ static enum dgraft_status read_batches(struct pass *pass, size_t at, uint64_t li
             }
             pass->scanned.look = DGRAFT_LOOK_WRONG;
         }
-        enum dgraft_batch_verdict verdict;
+        enum dgraft_batch_verdict verdict = DGRAFT_BATCH_DAMAGED;
         const enum dgraft_status status = judge(pass, offset, number, number > limit, &verdict);
         if (status == DGRAFT_OK && verdict == DGRAFT_BATCH_TORN) {
             uint64_t end;

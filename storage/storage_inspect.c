@@ -192,12 +192,11 @@ static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass)
         return dgraft_why_errno(pass->why, &pass->disk, "list", "", error);
     }
     struct dgraft_inspect_segment *segments = calloc(count == 0 ? 1 : count, sizeof *segments);
-    enum dgraft_status status = DGRAFT_OK;
     if (segments == NULL) {
-        status = dgraft_why_errno(pass->why, &pass->disk, "read", "", -ENOMEM);
-    } else {
-        status = read_headers(pass, segments, sequences, count);
+        free(sequences);
+        return dgraft_why_errno(pass->why, &pass->disk, "read", "", -ENOMEM);
     }
+    enum dgraft_status status = read_headers(pass, segments, sequences, count);
     for (size_t i = 0; i < count && status == DGRAFT_OK; i++) {
         const uint64_t expected = i == 0 ? 1 : sequences[i - 1] + 1;
         if (sequences[i] != expected) {

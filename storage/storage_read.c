@@ -240,6 +240,6 @@ dgraft_term dgraft_storage_term_at(struct dgraft_storage *storage, dgraft_index 
         return known;
     }
     struct dgraft_cursor at = {.valid = false};
-    struct dgraft_record record;
+    struct dgraft_record record = {0};
     return find_record(storage, index, &at, &record, NULL) == DGRAFT_OK ? record.entry.term : 0;
 }
