@@ -10,10 +10,8 @@
 
 struct arguments {
     struct sim_campaign campaign;
-    uint64_t seed;
-    uint64_t steps;
-    bool replay;
-    bool trace;
+    struct sim_replay replay;
+    bool one;
 };
 
 static const char doc[] =
@@ -31,6 +29,7 @@ static const struct argp_option options[] = {
     {"seconds", 'T', "S", 0, "Stop after so many seconds", 1},
     {"nodes", 'N', "LIST", 0, "Sizes of clusters, as 1,2,3,5", 1},
     {"jobs", 'j', "N", 0, "Processes at once (1)", 1},
+    {"bare", 'b', NULL, 0, "Without the core's own checks", 1},
     {"slice", 'l', NULL, 0, "Too short to demand that every fault strikes", 1},
     {0},
 };
@@ -66,14 +65,14 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 
     switch (key) {
     case 's':
-        arguments->seed = number(argument, 0, UINT64_MAX, "seed", state);
-        arguments->replay = true;
+        arguments->replay.seed = number(argument, 0, UINT64_MAX, "seed", state);
+        arguments->one = true;
         return 0;
     case 'n':
-        arguments->steps = number(argument, 1, UINT64_MAX, "steps", state);
+        arguments->replay.steps = number(argument, 1, UINT64_MAX, "steps", state);
         return 0;
     case 't':
-        arguments->trace = true;
+        arguments->replay.trace = true;
         return 0;
     case 'c':
         campaign->count = number(argument, 1, UINT64_MAX, "seeds", state);
@@ -89,6 +88,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case 'j':
         campaign->jobs = (uint32_t)number(argument, 1, 16, "jobs", state);
+        return 0;
+    case 'b':
+        campaign->bare = true;
+        arguments->replay.bare = true;
         return 0;
     case 'l':
         campaign->slice = true;
@@ -115,9 +118,9 @@ int main(int argc, char **argv)
     argp_program_version_hook = print_version;
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    if (arguments.replay) {
-        const uint32_t nodes = arguments.campaign.size_count > 0 ? arguments.campaign.sizes[0] : 0;
-        return sim_replay(arguments.seed, nodes, arguments.steps, arguments.trace);
+    if (arguments.one) {
+        arguments.replay.nodes = arguments.campaign.size_count > 0 ? arguments.campaign.sizes[0] : 0;
+        return sim_replay(&arguments.replay);
     }
     if (arguments.campaign.count == 0 && arguments.campaign.seconds == 0) {
         arguments.campaign.count = 1000;

@@ -51,7 +51,8 @@ static void work(const struct sim_campaign *campaign, struct worker *worker, uin
 {
     for (uint64_t i = nth; campaign->count == 0 || i < campaign->count; i += campaign->jobs) {
         struct sim_result result;
-        const struct sim_options options = {.seed = campaign->from + i, .nodes = size_of(campaign, campaign->from + i)};
+        const struct sim_options options = {
+            .seed = campaign->from + i, .nodes = size_of(campaign, campaign->from + i), .bare = campaign->bare};
         if (seconds_now() >= deadline) {
             return;
         }
@@ -87,7 +88,7 @@ static void print_last_lines(FILE *from)
 }
 
 /* Runs the seed again, in a process of its own, for the last lines of its trace. */
-static void show_end(uint64_t seed, uint32_t nodes)
+static void show_end(uint64_t seed, uint32_t nodes, bool bare)
 {
     FILE *file = tmpfile();
     if (file == NULL) {
@@ -96,7 +97,7 @@ static void show_end(uint64_t seed, uint32_t nodes)
     fflush(stdout);
     const pid_t pid = fork();
     if (pid == 0) {
-        const struct sim_options options = {.seed = seed, .nodes = nodes, .trace = file};
+        const struct sim_options options = {.seed = seed, .nodes = nodes, .bare = bare, .trace = file};
         struct sim_result result;
         setvbuf(file, NULL, _IOLBF, 0);
         alarm(HANG_SECONDS);
@@ -117,12 +118,12 @@ static void report(const struct sim_campaign *campaign, uint64_t seed, const cha
 
     printf("\nseed %llu: %s\n", (unsigned long long)seed, finding);
     printf("the end of its trace:\n");
-    show_end(seed, nodes);
+    show_end(seed, nodes, campaign->bare);
     printf("replay: dgraft_sim --seed %llu", (unsigned long long)seed);
     if (nodes != 0) {
         printf(" --nodes %u", nodes);
     }
-    printf(" --trace\n");
+    printf("%s --trace\n", campaign->bare ? " --bare" : "");
 }
 
 /* Looks after one worker. Returns true while it runs; *failed is set by a finding, which is printed. */
@@ -269,18 +270,21 @@ int sim_campaign(const struct sim_campaign *wanted)
     return 0;
 }
 
-int sim_replay(uint64_t seed, uint32_t nodes, uint64_t steps, bool trace)
+int sim_replay(const struct sim_replay *replay)
 {
-    const struct sim_options options = {
-        .seed = seed, .nodes = nodes, .steps_max = steps, .trace = trace ? stdout : NULL};
+    const struct sim_options options = {.seed = replay->seed,
+                                        .nodes = replay->nodes,
+                                        .steps_max = replay->steps,
+                                        .bare = replay->bare,
+                                        .trace = replay->trace ? stdout : NULL};
     struct sim_result result;
 
-    if (trace) {
+    if (replay->trace) {
         setvbuf(stdout, NULL, _IOLBF, 0);
     }
     sim_run(&options, &result);
     printf("seed %llu: %u nodes, %llu.%03llu simulated seconds, %llu events, trace hash %016llx\n",
-           (unsigned long long)seed, result.nodes, (unsigned long long)(result.simulated_ns / 1000000000u),
+           (unsigned long long)replay->seed, result.nodes, (unsigned long long)(result.simulated_ns / 1000000000u),
            (unsigned long long)(result.simulated_ns / 1000000u % 1000u), (unsigned long long)result.events,
            (unsigned long long)result.hash);
     if (result.finding[0] != '\0') {

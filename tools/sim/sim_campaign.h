@@ -15,6 +15,7 @@ struct sim_campaign {
     uint32_t sizes[SIM_SIZES_MAX]; /* clusters of these sizes in turn */
     uint32_t size_count;           /* 0: each seed draws its own */
     uint32_t jobs;                 /* processes at once; 0: 1 */
+    bool bare;                     /* without the core's own checks */
     bool slice;                    /* too short to demand that every fault strikes */
 };
 
@@ -22,7 +23,15 @@ struct sim_campaign {
  */
 int sim_campaign(const struct sim_campaign *campaign);
 
+struct sim_replay {
+    uint64_t seed;
+    uint32_t nodes; /* 0: the seed draws it */
+    uint64_t steps; /* 0: to the end */
+    bool bare;
+    bool trace;
+};
+
 /* Runs one seed. With `trace` every event is printed. Returns 0, or 1 after a finding. */
-int sim_replay(uint64_t seed, uint32_t nodes, uint64_t steps, bool trace);
+int sim_replay(const struct sim_replay *replay);
 
 #endif

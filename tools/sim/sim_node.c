@@ -128,7 +128,7 @@ static void fill_options(struct sim_node *node, struct dgraft_driver_options *op
         .cache_bytes_max = run->plan.cache_bytes,
         .small_bytes = run->plan.small_bytes,
         .proposals_max = 256,
-        .check_invariants = true,
+        .check_invariants = !run->options.bare,
     };
     if (run->trace.out != NULL) {
         options->sink.context = node;

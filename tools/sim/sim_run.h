@@ -19,6 +19,7 @@
 struct sim_options {
     uint64_t seed;
     uint32_t nodes;     /* 0: drawn from 1, 2, 3, 5 */
+    bool bare;          /* without the core's own checks: what is left is what can be seen from outside */
     uint64_t steps_max; /* stop after so many events, without healing; 0: no bound */
     FILE *trace;        /* NULL: none */
 };
