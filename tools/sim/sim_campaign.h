@@ -21,7 +21,7 @@ struct sim_campaign {
 
 /* Runs it, tells its progress and ends with a table. Returns 0, or 1 after a finding or when something never happened.
  */
-int sim_campaign(const struct sim_campaign *campaign);
+int sim_campaign(const struct sim_campaign *wanted);
 
 struct sim_replay {
     uint64_t seed;
