@@ -169,7 +169,7 @@ enum dgraft_status dgraft_members_parse(const char *text, struct dgraft_members 
     memset(out, 0, sizeof *out);
     for (;;) {
         const struct part part = {.text = at, .length = strcspn(at, ","), .why = why, .why_bytes = why_bytes};
-        struct dgraft_member member;
+        struct dgraft_member member = {0};
         const enum dgraft_status status = parse_member(&part, &member);
         if (status != DGRAFT_OK) {
             return status;

@@ -355,7 +355,10 @@ static bool bench_cores(const struct arguments *arguments, struct bench_report *
     progress_end();
     report->core_rows = rows;
     report->core_row_count = CORE_ROWS;
-    return stop != 0 ? refused("stopped", "") : show(arguments, report);
+    const int code = stop != 0 ? refused("stopped", "") : show(arguments, report);
+    report->core_rows = NULL; /* they end here */
+    report->core_row_count = 0;
+    return code;
 }
 
 int command_bench(int argc, char **argv)

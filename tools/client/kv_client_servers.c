@@ -1,6 +1,7 @@
 /* Whom a client may ask. */
 #include "kv_client_state.h"
 
+#include <assert.h>
 #include <string.h>
 
 unsigned kv_client_server_count(const struct kv_client *client)
@@ -36,6 +37,7 @@ int kv_client_server_add(struct kv_client *client, const char *text)
 
 void kv_client_aim_next(struct kv_client *client, dgraft_time_ns now_ns)
 {
+    assert(client->server_count > 0);
     unsigned next = client->target;
     for (unsigned i = 0; i < client->server_count; i++) {
         next = (next + 1) % client->server_count;

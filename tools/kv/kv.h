@@ -19,7 +19,7 @@ void kv_free(struct kv *kv);
 struct dgraft_state_machine kv_machine(struct kv *kv);
 
 /* Applies entries in order: struct dgraft_state_machine's apply with a struct kv as context. */
-void kv_apply(void *kv, const struct dgraft_applied *entries, size_t count);
+void kv_apply(void *context, const struct dgraft_applied *entries, size_t count);
 
 /* Looks a key up. Returns false when it is not there; otherwise *value views the store until the next apply. */
 bool kv_find(const struct kv *kv, const uint8_t *key, uint32_t key_bytes, const uint8_t **value, uint32_t *value_bytes);

@@ -25,7 +25,7 @@ void kv_clients_free(struct kv_clients *clients);
 bool kv_clients_note(struct kv_clients *clients, uint64_t client, uint64_t sequence, uint64_t index);
 
 /* Returns the index of the entry that did the request; 0 when it was not applied, or is forgotten. */
-uint64_t kv_clients_index(const struct kv_clients *clients, uint64_t client, uint64_t sequence);
+uint64_t kv_clients_index(const struct kv_clients *clients, uint64_t id, uint64_t sequence);
 
 size_t kv_clients_count(const struct kv_clients *clients);
 

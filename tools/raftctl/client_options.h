@@ -16,7 +16,7 @@ struct client_options {
 extern const struct argp client_argp;
 
 /* Opens a client. Returns NULL after a sentence on stderr, and the exit code. */
-struct kv_client *client_open(const char *program, const struct client_options *options, int *exit_code);
+struct kv_client *client_open(const char *program, const struct client_options *client, int *exit_code);
 
 /* Says why a request was not done, on stderr. Returns the exit code. */
 int client_failed(const char *program, const struct kv_ask *ask);

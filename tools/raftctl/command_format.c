@@ -59,8 +59,7 @@ static void check(struct arguments *arguments, const struct argp_state *state)
     }
     if (arguments->cluster == NULL) {
         argp_error(state, "--cluster NAME is missing: what is the cluster called?");
-    }
-    if (name_wrong(arguments->cluster) != NULL) {
+    } else if (name_wrong(arguments->cluster) != NULL) {
         argp_error(state, "%s", name_wrong(arguments->cluster));
     }
     if (arguments->node == 0) {

@@ -99,7 +99,7 @@ enum dgraft_udp_port { DGRAFT_UDP_PORT_ANY = 1, DGRAFT_UDP_PORT_GIVEN = 2 };
 
 /* Resolves "HOST:PORT" to a socket address of `family` (AF_UNSPEC: IPv4 before IPv6, so that a name which has both
  * means the same to who listens and to who sends). Blocks as long as the name service does; numbers never block. */
-enum dgraft_status dgraft_udp_lookup(const char *text, int family, enum dgraft_udp_port port,
+enum dgraft_status dgraft_udp_lookup(const char *text, int family, enum dgraft_udp_port kind,
                                      struct dgraft_address *out, char *why, size_t why_bytes);
 
 enum dgraft_status dgraft_udp_send(struct dgraft_transport *transport, const struct dgraft_outgoing *outgoing);

@@ -178,7 +178,7 @@ static unsigned fill_from_pool(struct dgraft_udp *udp, unsigned *asked)
     }
     *asked = count;
     unsigned came = take(udp, &intake, count);
-    for (unsigned i = 0; i < came; i++) {
+    for (unsigned i = 0; i < came && pool->free != NULL; i++) {
         struct dgraft_buffer *place = pool->free;
         pool->free = place->next;
         pool->lent++;
