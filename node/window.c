@@ -78,7 +78,9 @@ void dgraft_window_push(struct window *window, const struct window_slot *slot)
 struct window_slot dgraft_window_pop(struct window *window)
 {
     assert(window->first != window->end);
-    struct window_slot slot = *dgraft_window_at(window, window->end - 1);
+    const struct window_slot *newest = dgraft_window_at(window, window->end - 1);
+    assert(newest != NULL);
+    const struct window_slot slot = *newest;
     window->end--;
     window->bytes -= weight(&slot, dgraft_window_at(window, window->end - 1));
     return slot;
@@ -105,6 +107,7 @@ void dgraft_window_evict(struct window *window, dgraft_index durable, size_t byt
 {
     while (window->first != window->end && window->first <= durable && window->bytes > bytes_max) {
         struct window_slot *slot = dgraft_window_at(window, window->first);
+        assert(slot != NULL);
         if (slot->proposal != NULL || slot->gathered != NULL) {
             break;
         }

@@ -19,8 +19,9 @@ struct names_seen {
 static void show(const char *name, char shown[SHOWN_BYTES])
 {
     size_t i = 0;
-    for (; name[i] != '\0' && i < SHOWN_BYTES - 1u; i++) {
-        shown[i] = name[i] < ' ' || name[i] > '~' ? '?' : name[i];
+    for (; i < SHOWN_BYTES - 1u && name[i] != '\0'; i++) {
+        const bool printable = name[i] >= ' ' && name[i] <= '~';
+        shown[i] = (char)(printable ? name[i] : '?');
     }
     shown[i] = '\0';
 }

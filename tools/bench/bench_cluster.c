@@ -96,7 +96,7 @@ static int await_leader(const struct bench_process *processes, const volatile si
             return leader;
         }
     }
-    (void)snprintf(why->text, sizeof why->text, "no node led within %u s", START_PATIENCE_S);
+    (void)snprintf(why->text, sizeof why->text, "no node led within %d s", START_PATIENCE_S);
     return -1;
 }
 
@@ -116,7 +116,7 @@ static bool await_result(const struct bench_process *processes, const struct ben
             return true;
         }
     }
-    (void)snprintf(why->text, sizeof why->text, "no result came within %u s of the load's end", LOAD_PATIENCE_S);
+    (void)snprintf(why->text, sizeof why->text, "no result came within %d s of the load's end", LOAD_PATIENCE_S);
     return false;
 }
 
