@@ -4,9 +4,10 @@
 # To build library and tools.
 DGRAFT_BUILD_PACKAGES=(gcc libc6-dev make cmake pkg-config libxxhash-dev libisal-dev libjansson-dev uthash-dev)
 
-# To test, besides: Criterion, a C++ compiler for the headers, clang with libFuzzer, the formatter, nm and size, patch.
+# To test, besides: Criterion, a C++ compiler for the headers, clang with libFuzzer, the formatter, two linters, nm and size,
+# patch.
 # shellcheck disable=SC2034 # used by tests/run
-DGRAFT_TEST_PACKAGES=("${DGRAFT_BUILD_PACKAGES[@]}" libcriterion-dev g++ clang libclang-rt-14-dev clang-format-14 binutils patch)
+DGRAFT_TEST_PACKAGES=("${DGRAFT_BUILD_PACKAGES[@]}" libcriterion-dev g++ clang libclang-rt-14-dev clang-format-14 clang-tidy-14 cppcheck binutils patch)
 
 # ensure_packages MODE PACKAGE...: sees to it that the packages are installed.
 # MODE is "install", or "tell": then only says what is missing. Prints nothing but a line when nothing is missing.

@@ -81,7 +81,7 @@ esac
 # tidy FILE: begins nothing when the time is over.
 tidy() {
     [ "$(date +%s)" -lt "$2" ] || return 0
-    if clang-tidy -p "$3" --quiet "$1" >"$4/${1//\//+}.said" 2>/dev/null; then
+    if clang-tidy-14 -p "$3" --quiet "$1" >"$4/${1//\//+}.said" 2>/dev/null; then
         echo "$1" >>"$4/clean"
     else
         grep -E 'error:|warning:|note:' "$4/${1//\//+}.said" || cat "$4/${1//\//+}.said"

@@ -81,4 +81,24 @@ expect refuse 'an include that climbs' $here/tree.sh "$work/climbs"
 expect refuse 'a link to nothing' $here/tree.sh "$work/link"
 expect refuse 'a broken script' $here/tree.sh "$work/script"
 expect refuse 'a script that cannot be executed' $here/tree.sh "$work/mode"
+
+# shellcheck disable=SC2016 # the backquotes are Markdown's
+# row CODE TEST: a document with one rule.
+row() {
+    printf '| rule | source | code | tests |\n|---|---|---|---|\n| a | b | %s | %s |\n' "$1" "$2" >"$work/rules.md"
+}
+row '`dgraft_step` in `core/step.c`' '`waking_late.is_only_slower`'
+expect pass 'a rule whose code and test exist' $here/protocol.sh "$work/rules.md"
+row '`dgraft_stride` in `core/step.c`' '`waking_late.is_only_slower`'
+expect refuse 'a function that is not there' $here/protocol.sh "$work/rules.md"
+row '`dgraft_step` in `core/quorum.c`' '`waking_late.is_only_slower`'
+expect refuse 'a function that is elsewhere' $here/protocol.sh "$work/rules.md"
+row '`dgraft_core_finish` in `core/step.c`' '`waking_late.is_only_slower`'
+expect refuse 'a function that is only called there' $here/protocol.sh "$work/rules.md"
+row '`dgraft_step` in `core/step.c`' '`waking_late.is_only_faster`'
+expect refuse 'a test that is not there' $here/protocol.sh "$work/rules.md"
+row '`dgraft_step` in `core/step.c`' 'none'
+expect refuse 'a rule without a test' $here/protocol.sh "$work/rules.md"
+printf 'no table\n' >"$work/rules.md"
+expect refuse 'a document without rules' $here/protocol.sh "$work/rules.md"
 exit $status

@@ -30,7 +30,7 @@ done >"$work/all.c"
 
 # The compiler says what is declared where; functions that are defined in a header are no symbols.
 gcc -std=c11 -D_POSIX_C_SOURCE=200809L "${options[@]}" -aux-info "$work/declared" -fsyntax-only "$work/all.c"
-sed -nE 's|^/\* ([a-z/]*include/dgraft/[a-z_0-9]+\.h):[0-9]+:NC \*/ extern .*[ *](dgraft_[a-z0-9_]+) \(.*|\2 \1|p' "$work/declared" |
+sed -nE 's|^/\* ([a-z/]*include/dgraft/[a-z_0-9]+\.h):[0-9]+:NC \*/ extern [^(]*[ *](dgraft_[a-z0-9_]+) \(.*|\2 \1|p' "$work/declared" |
     sort -u >"$work/public"
 [ -s "$work/public" ] || { echo 'the headers declare nothing' && exit 1; }
 
