@@ -66,6 +66,7 @@ static struct machine machines[NODES];
 static struct worker workers[THREADS];
 static atomic_bool stopping;
 static char base[] = "many-proposers-XXXXXX";
+static char directories[NODES][64]; /* retained until close */
 
 static void nap_ms(uint64_t ms)
 {
@@ -201,8 +202,8 @@ static void start_nodes(void)
     CHECK(mkdtemp(base) != NULL, "mkdtemp");
     pick_addresses(members);
     for (uint32_t i = 0; i < NODES; i++) {
-        char directory[64];
-        (void)snprintf(directory, sizeof directory, "%s/%u", base, i + 1);
+        char *directory = directories[i];
+        (void)snprintf(directory, sizeof directories[i], "%s/%u", base, i + 1);
         CHECK(dgraft_node_format(directory, "many", i + 1, members, &why) == DGRAFT_OK, "%s", why.text);
         machines[i].seen = calloc((size_t)THREADS * PROPOSALS, sizeof *machines[i].seen);
         CHECK(machines[i].seen != NULL, "memory");

@@ -68,6 +68,7 @@ static void on_answered(void *context, const struct dgraft_proposal_answer *answ
 
 static struct dgraft_node *nodes[2];
 static char base[] = "stalled-disk-XXXXXX";
+static char directories[2][64]; /* retained until close */
 
 static struct dgraft_transport *bind_any(char *text, size_t text_bytes)
 {
@@ -94,8 +95,8 @@ static struct dgraft_transport *start(void)
     (void)snprintf(members, sizeof members, "1=%s,2=%s,3=%s", text[0], text[1], text[2]);
     CHECK(mkdtemp(base) != NULL, "mkdtemp");
     for (uint32_t i = 0; i < 2; i++) {
-        char directory[64];
-        (void)snprintf(directory, sizeof directory, "%s/%u", base, i + 1);
+        char *directory = directories[i];
+        (void)snprintf(directory, sizeof directories[i], "%s/%u", base, i + 1);
         CHECK(dgraft_node_format(directory, "stalled", i + 1, members, &why) == DGRAFT_OK, "%s", why.text);
         slow[i].ops = *dgraft_fs_posix()->ops;
         slow[i].ops.sync = slow_sync;

@@ -1,9 +1,10 @@
 /* A node with batteries: the driver, its threads, its clock and its UDP socket.
  *
  * dgraft_node_propose, _read, _status may be called from any thread, also from callbacks. Two threads of the node take
- * turns in owning its loop: callbacks come on whichever owns it, one at a time, each seeing what the one before wrote.
- * They must not block, must not call dgraft_node_close, and must not rely on thread-local state. Source of the protocol:
- * core.h; of the formats: record.h, frame.h.
+ * turns in owning its loop: callbacks come on whichever owns it, one at a time, each seeing what the one before wrote;
+ * from within open and close, also on the thread that called these. They must not block, must not call
+ * dgraft_node_close, and must not rely on thread-local state. Source of the protocol: core.h; of the formats: record.h,
+ * frame.h.
  */
 #ifndef DGRAFT_NODE_H
 #define DGRAFT_NODE_H
@@ -51,7 +52,8 @@ void dgraft_node_status(struct dgraft_node *node, struct dgraft_driver_status *s
 /* The address that the node listens on. */
 void dgraft_node_address(struct dgraft_node *node, char *text, size_t text_bytes);
 
-/* Answers what waits, syncs, closes, joins the threads. Not from a callback. NULL is ignored. */
+/* Answers what waits, syncs, closes, joins the threads. Not from a callback; no other thread may be in a call on the
+ * node, or begin one. NULL is ignored. */
 void dgraft_node_close(struct dgraft_node *node);
 
 #ifdef __cplusplus
