@@ -4,7 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { SLOT_USED_BYTES = 128, SEGMENT_USED_BYTES = 144, NAME_BYTES = 64 };
+enum { SLOT_USED_BYTES = 128, SEGMENT_USED_BYTES = 152, NAME_BYTES = 64 };
 
 static const uint8_t state_magic[4] = {'d', 'g', 's', 't'};
 static const uint8_t segment_magic[4] = {'d', 'g', 'l', 'g'};
@@ -129,6 +129,7 @@ void dgraft_segment_encode(const struct dgraft_segment_header *header, uint8_t o
     dgraft_put_u32(out + 72, header->identity.node);
     dgraft_put_u32(out + 76, header->identity.group);
     put_name(out + 80, &header->identity);
+    dgraft_put_u64(out + 144, header->made_bytes);
     block_finish(segment_magic, out);
 }
 
@@ -148,9 +149,11 @@ void dgraft_segment_decode(const uint8_t *bytes, size_t size, struct dgraft_segm
     out->identity.store = dgraft_get_u64(bytes + 64);
     out->identity.node = dgraft_get_u32(bytes + 72);
     out->identity.group = dgraft_get_u32(bytes + 76);
+    out->made_bytes = dgraft_get_u64(bytes + 144);
     const bool named = get_name(bytes + 80, &out->identity);
-    if (!named || out->sequence == 0 || out->sequence > DGRAFT_SEQUENCE_MAX || out->first_batch > INT64_MAX ||
-        out->first_batch <= out->follows || (out->follows == 0 && out->chain != 0) || dgraft_get_u32(bytes + 52) != 0) {
+    if (!named || out->made_bytes > INT64_MAX || out->sequence == 0 || out->sequence > DGRAFT_SEQUENCE_MAX ||
+        out->first_batch > INT64_MAX || out->first_batch <= out->follows || (out->follows == 0 && out->chain != 0) ||
+        dgraft_get_u32(bytes + 52) != 0) {
         out->refusal = DGRAFT_REFUSAL_FIELD;
     }
 }

@@ -346,6 +346,13 @@ enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
                             "no batch of this segment is part of the log: a later one holds them again");
         return DGRAFT_OK;
     }
+    if (segment->limit == UINT64_MAX && header->file_bytes < header->made_bytes) {
+        dgraft_inspect_tell(pass, path, header->file_bytes,
+                            pass->single ? DGRAFT_SEVERITY_NOTE : DGRAFT_SEVERITY_DAMAGE,
+                            "the file is shorter than it was made (%" PRIu64 " bytes)%s", header->made_bytes,
+                            pass->single ? ": so is one that a newer segment replaces in part; inspect the directory"
+                                         : ": its end, and what was written there, is missing. " DGRAFT_REMEDY_DAMAGE);
+    }
     if (pass->single || pass->broken) {
         pass->broken = true; /* what lies before is not known */
         pass->number = header->follows;

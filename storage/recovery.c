@@ -309,6 +309,12 @@ static enum dgraft_status find_top(struct pass *pass, size_t *top)
         if (file < 0) {
             return failed(pass, segment->sequence, file);
         }
+        if (segment->file_bytes < segment->header.made_bytes) {
+            /* Only segments with a newer one in force are ever shortened. */
+            dgraft_disk_close(pass->disk, file);
+            return damaged(pass, segment->sequence, segment->file_bytes, segment->header.first,
+                           "the file is shorter than it was made: its end, and what was written there, is missing");
+        }
         int error = dgraft_scan_batch(&pass->scan, DGRAFT_BLOCK_BYTES, &pass->scanned, NULL);
         if (error == 0 && pass->scanned.look == DGRAFT_LOOK_GOOD) {
             dgraft_disk_close(pass->disk, file);

@@ -92,6 +92,8 @@ static bool take_spare(struct dgraft_writer *writer, const struct dgraft_batch *
             return fail(writer, "sync the directory of", name, named);
         }
     }
+    /* A spare that an earlier process left: how much of it the disk has is not certain. */
+    writer->made_bytes = writer->spare_file >= 0 && !writer->spare_named ? 0 : bytes;
     writer->spare_file = -1;
     dgraft_disk_close(writer->disk, writer->file);
     writer->file = file;
@@ -122,6 +124,7 @@ static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
                                                  .first_batch = writer->next_number,
                                                  .follows = writer->number,
                                                  .chain = writer->chain,
+                                                 .made_bytes = writer->made_bytes,
                                                  .first = batch->first};
     struct iovec piece = {block, sizeof block};
     dgraft_segment_encode(&header, block);

@@ -25,6 +25,7 @@ struct dgraft_writer {
     uint64_t sequence; /* of the newest segment that was used */
     uint64_t offset;   /* where the next batch goes */
     uint64_t file_bytes;
+    uint64_t made_bytes;        /* what its header says of that; 0 when it is not certain to be durable */
     bool fresh;                 /* the next batch begins a segment */
     uint64_t number;            /* of the newest batch in force */
     uint32_t chain;             /* its checksum */

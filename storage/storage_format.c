@@ -77,7 +77,12 @@ static int write_log(struct dgraft_disk *disk, const struct dgraft_identity *ide
     uint8_t block[DGRAFT_BLOCK_BYTES];
     uint8_t headers[2][DGRAFT_BATCH_HEADER_BYTES];
     char name[DGRAFT_SEGMENT_NAME_BYTES];
-    const struct dgraft_segment_header header = {.identity = *identity, .sequence = 1, .first_batch = 1, .first = 1};
+    const struct dgraft_segment_header header = {.identity = *identity,
+                                                 .sequence = 1,
+                                                 .first_batch = 1,
+                                                 .first = 1,
+                                                 .made_bytes = DGRAFT_BLOCK_BYTES +
+                                                               2 * (uint64_t)DGRAFT_BATCH_HEADER_BYTES + size};
     struct dgraft_place place = {identity->store, 1, DGRAFT_BLOCK_BYTES};
     struct dgraft_batch batch = {.length = DGRAFT_BATCH_HEADER_BYTES + size,
                                  .number = 1,

@@ -39,8 +39,9 @@ struct dgraft_segment_header {
     uint64_t first_batch; /* number of its first batch */
     uint64_t follows; /* number of the batch that the first one follows: any after that one in older segments is void */
     uint32_t chain;   /* checksum of the batch it follows */
-    dgraft_index first; /* index that the first batch may begin with, for people */
-    uint64_t file_bytes;
+    dgraft_index first;  /* index that the first batch may begin with, for people */
+    uint64_t made_bytes; /* size of the file when it was taken into use, synced by then; 0 when that was not certain */
+    uint64_t file_bytes; /* size now */
 };
 
 struct dgraft_batch {

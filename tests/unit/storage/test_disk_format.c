@@ -119,6 +119,7 @@ static void expect_segment(uint8_t bytes[DGRAFT_BLOCK_BYTES])
     put(bytes + 72, 5, 4);
     put(bytes + 76, 9, 4);
     memcpy(bytes + 80, "berlin", 6);
+    put(bytes + 144, 0x800000, 8);
     put(bytes + 8, XXH3_64bits(bytes, DGRAFT_BLOCK_BYTES), 8);
 }
 
@@ -169,8 +170,13 @@ Test(disk_format, a_slot_cut_short_is_refused)
 
 Test(disk_format, a_segment_header_has_these_bytes)
 {
-    const struct dgraft_segment_header header = {
-        .identity = identity, .sequence = 3, .first_batch = 100, .follows = 98, .chain = 0xCAFEBABE, .first = 555};
+    const struct dgraft_segment_header header = {.identity = identity,
+                                                 .sequence = 3,
+                                                 .first_batch = 100,
+                                                 .follows = 98,
+                                                 .chain = 0xCAFEBABE,
+                                                 .first = 555,
+                                                 .made_bytes = 0x800000};
     uint8_t bytes[DGRAFT_BLOCK_BYTES];
     uint8_t expected[DGRAFT_BLOCK_BYTES];
     struct dgraft_segment_header read;
@@ -184,6 +190,7 @@ Test(disk_format, a_segment_header_has_these_bytes)
     cr_assert_eq(read.follows, 98);
     cr_assert_eq(read.chain, 0xCAFEBABE);
     cr_assert_eq(read.first, 555);
+    cr_assert_eq(read.made_bytes, 0x800000);
 }
 
 Test(disk_format, any_bit_of_a_segment_header_counts)
