@@ -380,6 +380,7 @@ void dgraft_driver_close(struct dgraft_driver *driver)
     dgraft_driver_apply(driver);
     dgraft_driver_answer_reads(driver);
     dgraft_driver_end_proposals(driver);
+    dgraft_driver_end_reads(driver);
     driver->options.transport->ops->flush(driver->options.transport);
     enum dgraft_status status = dgraft_storage_close(driver->storage, &why);
     driver->storage = NULL;

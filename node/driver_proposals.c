@@ -1,5 +1,5 @@
-/* Proposals and reads: queued by the user, stepped together in the next turn, framed where the core gives them their
- * places, answered exactly once. */
+/* Proposals: queued by the user, stepped together in the next turn, framed where the core gives them their places,
+ * answered exactly once. */
 #include "driver_state.h"
 
 #include <assert.h>
@@ -221,64 +221,8 @@ void dgraft_driver_overwrite_after(struct dgraft_driver *driver, dgraft_index ke
     }
 }
 
-static void end_read(struct dgraft_read *read, enum dgraft_status status, dgraft_node_id leader)
-{
-    read->ready(read->context, status, leader);
-}
-
-static struct dgraft_read *pop_read(struct read_queue *queue)
-{
-    struct dgraft_read *read = queue->first;
-    if (read != NULL) {
-        queue->first = read->next;
-        queue->last = queue->first == NULL ? NULL : queue->last;
-        queue->count--;
-    }
-    return read;
-}
-
-static void end_reads(struct read_queue *queue, enum dgraft_status status, dgraft_node_id leader)
-{
-    struct read_queue taken = *queue;
-    *queue = (struct read_queue){0};
-    for (struct dgraft_read *read = pop_read(&taken); read != NULL; read = pop_read(&taken)) {
-        end_read(read, status, leader);
-    }
-}
-
-static struct read_group *find_group(struct dgraft_driver *driver, uint64_t id)
-{
-    for (uint32_t i = 0; i < driver->read_groups_count; i++) {
-        if (driver->read_groups[i].id == id) {
-            return &driver->read_groups[i];
-        }
-    }
-    return NULL;
-}
-
-static struct read_queue remove_group(struct dgraft_driver *driver, struct read_group *group)
-{
-    struct read_queue reads = group->reads;
-    *group = driver->read_groups[--driver->read_groups_count];
-    return reads;
-}
-
-static void take_read_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome)
-{
-    struct read_group *group = find_group(driver, outcome->id);
-    if (group != NULL) {
-        struct read_queue reads = remove_group(driver, group);
-        end_reads(&reads, outcome->outcome == DGRAFT_OUTCOME_BUSY ? DGRAFT_STATUS_BUSY : DGRAFT_STATUS_NOT_LEADER,
-                  outcome->leader);
-    }
-}
-
 void dgraft_driver_take_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome)
 {
-    if (outcome->read) {
-        take_read_outcome(driver, outcome);
-        return;
-    }
     switch (outcome->outcome) {
     case DGRAFT_OUTCOME_NOT_LEADER:
     case DGRAFT_OUTCOME_BUSY:
@@ -299,62 +243,6 @@ void dgraft_driver_take_outcome(struct dgraft_driver *driver, const struct dgraf
                                                   .leader = outcome->leader};
             dgraft_driver_answer_slot(driver, slot, &said);
         }
-    }
-}
-
-enum dgraft_status dgraft_driver_read(struct dgraft_driver *driver, struct dgraft_read *read)
-{
-    if (driver->closing) {
-        return DGRAFT_STATUS_CLOSED;
-    }
-    if (driver->reads.count >= driver->options.proposals_max) {
-        return DGRAFT_STATUS_BUSY;
-    }
-    read->next = NULL;
-    if (driver->reads.last != NULL) {
-        driver->reads.last->next = read;
-    } else {
-        driver->reads.first = read;
-    }
-    driver->reads.last = read;
-    driver->reads.count++;
-    return DGRAFT_OK;
-}
-
-void dgraft_driver_step_reads(struct dgraft_driver *driver)
-{
-    /* With every place taken the reads wait for the next turn: an answer makes room. */
-    if (driver->reads.first == NULL || driver->read_groups_count == driver->read_groups_max) {
-        return;
-    }
-    struct read_group *group = &driver->read_groups[driver->read_groups_count++];
-    *group = (struct read_group){.reads = driver->reads, .id = ++driver->next_id};
-    driver->reads = (struct read_queue){0};
-    struct dgraft_event event = {.kind = DGRAFT_EVENT_READ};
-    event.u.read.id = group->id;
-    dgraft_driver_step(driver, &event);
-}
-
-void dgraft_driver_read_ready(struct dgraft_driver *driver, const struct dgraft_action_read_ready *ready)
-{
-    struct read_group *group = find_group(driver, ready->id);
-    if (group != NULL) {
-        /* Index 0 means "not answered" in a group; an empty log's read waits for nothing. */
-        group->index = ready->index > 0 ? ready->index : 1;
-    }
-}
-
-void dgraft_driver_answer_reads(struct dgraft_driver *driver)
-{
-    uint32_t i = 0;
-    while (i < driver->read_groups_count) {
-        struct read_group *group = &driver->read_groups[i];
-        if (group->index == 0 || group->index > driver->applied) {
-            i++;
-            continue;
-        }
-        struct read_queue reads = remove_group(driver, group);
-        end_reads(&reads, DGRAFT_OK, driver->identity.node);
     }
 }
 
@@ -385,10 +273,5 @@ void dgraft_driver_end_proposals(struct dgraft_driver *driver)
         if (slot->gathered != NULL) {
             dgraft_driver_release(dgraft_window_forget_payload(window, slot));
         }
-    }
-    end_reads(&driver->reads, DGRAFT_STATUS_CLOSED, 0);
-    while (driver->read_groups_count > 0) {
-        struct read_queue reads = remove_group(driver, &driver->read_groups[0]);
-        end_reads(&reads, DGRAFT_STATUS_CLOSED, 0);
     }
 }

@@ -4,7 +4,8 @@
  *   driver_receive.c    a datagram becomes events, or a client's request
  *   driver_step.c       one event through the core, and its actions carried out
  *   driver_send.c       a SEND becomes frames
- *   driver_proposals.c  proposals and reads: queued, framed, answered
+ *   driver_proposals.c  proposals: queued, framed, answered
+ *   driver_reads.c      reads: queued, asked, answered
  *   driver_write.c      WRITE actions become group commits
  *   driver_apply.c      committed entries go to the state machine
  *   driver_status.c     what people see
@@ -166,18 +167,22 @@ void dgraft_driver_poison(struct dgraft_driver *driver, const struct dgraft_why 
 
 /* driver_proposals.c */
 void dgraft_driver_step_proposals(struct dgraft_driver *driver);
-void dgraft_driver_step_reads(struct dgraft_driver *driver);
 void dgraft_driver_frame_proposals(struct dgraft_driver *driver, const struct dgraft_action_write *write);
 void dgraft_driver_frame_noop(struct dgraft_driver *driver, const struct dgraft_action_write *write);
 void dgraft_driver_take_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome);
-void dgraft_driver_read_ready(struct dgraft_driver *driver, const struct dgraft_action_read_ready *ready);
-void dgraft_driver_answer_reads(struct dgraft_driver *driver);
 void dgraft_driver_answer_slot(struct dgraft_driver *driver, struct window_slot *slot,
                                const struct dgraft_proposal_answer *said);
 void dgraft_driver_release(struct dgraft_proposal *proposal);
 void dgraft_driver_overwrite_after(struct dgraft_driver *driver, dgraft_index keep);
 void dgraft_driver_give_up_after(struct dgraft_driver *driver, dgraft_index durable);
 void dgraft_driver_end_proposals(struct dgraft_driver *driver);
+
+/* driver_reads.c */
+void dgraft_driver_step_reads(struct dgraft_driver *driver);
+void dgraft_driver_read_ready(struct dgraft_driver *driver, const struct dgraft_action_read_ready *ready);
+void dgraft_driver_take_read_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome);
+void dgraft_driver_answer_reads(struct dgraft_driver *driver);
+void dgraft_driver_end_reads(struct dgraft_driver *driver);
 
 /* driver_apply.c */
 void dgraft_driver_apply(struct dgraft_driver *driver);

@@ -71,7 +71,11 @@ static void carry_out(struct dgraft_driver *driver, const struct dgraft_action *
         /* The WRITE beside it has framed them. */
         break;
     case DGRAFT_ACTION_OUTCOME:
-        dgraft_driver_take_outcome(driver, &action->u.outcome);
+        if (action->u.outcome.read) {
+            dgraft_driver_take_read_outcome(driver, &action->u.outcome);
+        } else {
+            dgraft_driver_take_outcome(driver, &action->u.outcome);
+        }
         break;
     case DGRAFT_ACTION_READ_READY:
         dgraft_driver_read_ready(driver, &action->u.read_ready);
