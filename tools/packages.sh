@@ -2,7 +2,7 @@
 # What dgraft wants from Debian, said once. Sourced by tools/quickstart and tests/run.
 
 # To build library and tools.
-DGRAFT_BUILD_PACKAGES=(gcc libc6-dev make cmake pkg-config libxxhash-dev libisal-dev libjansson-dev uthash-dev)
+DGRAFT_BUILD_PACKAGES=(gcc libc6-dev make cmake pkg-config libxxhash-dev libisal-dev libjansson-dev libnng-dev uthash-dev)
 
 # To test, besides: Criterion, a C++ compiler for the headers, clang with libFuzzer, the formatter, two linters, nm and size,
 # patch.

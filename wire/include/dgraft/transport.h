@@ -62,8 +62,9 @@ struct dgraft_transport_stats {
 struct dgraft_transport {
     const struct dgraft_transport_ops *ops;
     size_t datagram_bytes_max; /* the largest it carries at once */
-    bool one_send_for_all;     /* sending to a set costs as much as to one */
+    bool one_send_for_all;     /* sending to a set costs as much as to one; others may hear it, too */
     bool encrypted;
+    uint32_t on_way_max; /* messages on their way to one peer beyond which more are lost; 0: no such bound is known */
 };
 
 struct dgraft_transport_ops {
@@ -110,6 +111,20 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_udp_open(const struct dgraft_udp_optio
 /* Resolves "HOST:PORT" to the address that a client sends to. Returns OK or ADDRESS and a sentence in why. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_udp_resolve(const char *text, struct dgraft_address *out, char *why,
                                                       size_t why_bytes);
+
+struct dgraft_bus_options {
+    const char *listen;        /* "HOST:PORT" or "[IPv6]:PORT" for tcp, port 0: any; "ipc:///PATH"; NULL: nowhere */
+    dgraft_node_id self;       /* peers with larger ids are dialed, the others dial us; 0: all are dialed */
+    size_t datagram_bytes_max; /* to send; 0: 2 MiB, the largest. What comes may always have that size */
+};
+
+/* Opens a BUS of nanomsg-next-generation over tcp or ipc. What is sent is heard by every peer that is connected,
+ * whoever it is meant for; a peer that cannot be reached is dialed again and again. Peers are given as `listen` is. An
+ * address sent to stands for all. It brings threads of nng's own, which touch nothing but the carrier; a process that
+ * forks must not use it on both sides. *why (not NULL) gets one sentence on failure. Returns OK, CONFIG, ADDRESS,
+ * ADDRESS_IN_USE, NETWORK, NO_MEMORY; UNSUPPORTED when it was left out of the build. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_bus_open(const struct dgraft_bus_options *options,
+                                                   struct dgraft_transport **out, char *why, size_t why_bytes);
 
 /* In-process carriers that share a hub: for simulators and tests. A hub delivers nothing by itself: its `deliver` is
  * called for every datagram sent, and whoever owns the hub puts it, or not, or twice, or later, into an inbox. */
