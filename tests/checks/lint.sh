@@ -72,13 +72,16 @@ case ${1:-} in
 '')
     : >"$work/changed"
     [ -z "$base" ] || git -c safe.directory='*' diff --name-only "$base" -- >"$work/changed"
-    grep -Fxf "$work/changed" "$work/names" >"$work/chosen" || true
-    grep -vFxf "$work/chosen" "$work/names" | sort -R --random-source=<(yes "$head") >>"$work/chosen" || true
+    {
+        grep -Fxf "$work/changed" "$work/names" || true
+        grep -vFxf "$work/changed" "$work/names" | sort -R --random-source=<(yes "$head") || true
+    } >"$work/chosen"
     ;;
 *) printf '%s\n' "$@" >"$work/chosen" ;;
 esac
 
-# tidy FILE: begins nothing when the time is over.
+# tidy FILE DEADLINE BUILD WORK: begins nothing when the time is over.
+# shellcheck disable=SC2317 # xargs calls it
 tidy() {
     [ "$(date +%s)" -lt "$2" ] || return 0
     if clang-tidy-14 -p "$3" --quiet "$1" >"$4/${1//\//+}.said" 2>/dev/null; then
