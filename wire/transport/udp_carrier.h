@@ -32,10 +32,20 @@
 #define UDP_SEGMENTS_MAX  64u /* the kernel's, per message */
 #define UDP_CHUNK_PIECES  256u
 
-/* Messages on their way into one sendmmsg. */
+/* Room for the width of a message's segments, as the kernel wants to be told. */
+struct dgraft_udp_width {
+    _Alignas(struct cmsghdr) uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
+};
+
+/* Messages on their way into one sendmmsg. Datagrams of one size to the same receivers, queued one after the other, lie
+ * one behind the other in the arena: they are one message of several segments. */
 struct dgraft_udp_outbox {
     struct mmsghdr messages[UDP_SEND_BATCH];
     struct iovec vectors[UDP_SEND_BATCH];
+    struct dgraft_udp_width widths[UDP_SEND_BATCH];
+    unsigned segments[UDP_SEND_BATCH]; /* datagrams in the message */
+    unsigned open_count;               /* the newest messages, one per receiver, that more segments may join; 0: none */
+    size_t open_width;                 /* of their segments */
     struct sockaddr_in6 receivers[UDP_SEND_BATCH];
     int errors[UDP_SEND_BATCH]; /* after handing over: errno of what was refused, else 0 */
     unsigned count;

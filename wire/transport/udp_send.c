@@ -101,21 +101,120 @@ static void hand_over(struct dgraft_udp *udp, struct mmsghdr *messages, int *err
     }
 }
 
+/* Learns from a refusal of UDP_SEGMENT. Returns false when the error was of another kind. */
+static bool segmentation_refused(struct dgraft_udp *udp, int error, size_t segment_bytes)
+{
+    if (error == EINVAL || error == EMSGSIZE) { /* a segment does not fit the device's MTU */
+        if (segment_bytes - 1 < udp->segment_bytes_max) {
+            udp->segment_bytes_max = segment_bytes - 1;
+        }
+        return true;
+    }
+    if (error == EIO || error == EOPNOTSUPP || error == ENOPROTOOPT) { /* a device or kernel without it */
+        udp->segmentation = false;
+        return true;
+    }
+    return false;
+}
+
+static void width_set(struct dgraft_udp_width *control, size_t segment_bytes)
+{
+    const uint16_t width = (uint16_t)segment_bytes;
+    const struct cmsghdr header = {
+        .cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT, .cmsg_len = CMSG_LEN(sizeof width)};
+    memset(control, 0, sizeof *control);
+    memcpy(control->bytes, &header, sizeof header);
+    memcpy(control->bytes + CMSG_LEN(0), &width, sizeof width);
+}
+
+static size_t width_of(const struct dgraft_udp_width *control)
+{
+    uint16_t width;
+    memcpy(&width, control->bytes + CMSG_LEN(0), sizeof width);
+    return width;
+}
+
+/* Sends a queued message of several segments once more, as plain datagrams. */
+static void send_plainly(struct dgraft_udp *udp, unsigned at)
+{
+    struct dgraft_udp_outbox *out = &udp->out;
+    struct mmsghdr messages[UDP_SEGMENTS_MAX];
+    struct iovec vectors[UDP_SEGMENTS_MAX];
+    int errors[UDP_SEGMENTS_MAX];
+    const size_t width = width_of(&out->widths[at]);
+    uint8_t *bytes = out->vectors[at].iov_base;
+    size_t left = out->vectors[at].iov_len;
+    unsigned count = 0;
+    for (; left > 0 && count < UDP_SEGMENTS_MAX; count++) {
+        const size_t size = left < width ? left : width;
+        vectors[count] = (struct iovec){.iov_base = bytes, .iov_len = size};
+        messages[count] = (struct mmsghdr){.msg_hdr = {.msg_name = out->messages[at].msg_hdr.msg_name,
+                                                       .msg_namelen = out->messages[at].msg_hdr.msg_namelen,
+                                                       .msg_iov = &vectors[count],
+                                                       .msg_iovlen = 1}};
+        bytes += size;
+        left -= size;
+    }
+    hand_over(udp, messages, errors, count);
+    for (unsigned i = 0; i < count; i++) {
+        udp->stats.send_failures += errors[i] != 0;
+        udp->stats.sent_datagrams += errors[i] == 0;
+        udp->stats.sent_bytes += errors[i] == 0 ? vectors[i].iov_len : 0;
+    }
+}
+
 void dgraft_udp_flush(struct dgraft_transport *transport)
 {
     struct dgraft_udp *udp = dgraft_udp_of(transport);
     struct dgraft_udp_outbox *out = &udp->out;
     hand_over(udp, out->messages, out->errors, out->count);
     for (unsigned i = 0; i < out->count; i++) {
-        if (out->errors[i] != 0) {
-            udp->stats.send_failures++;
-        } else {
-            udp->stats.sent_datagrams++;
+        if (out->errors[i] == 0) {
+            udp->stats.sent_datagrams += out->segments[i];
             udp->stats.sent_bytes += out->vectors[i].iov_len;
+        } else if (out->segments[i] > 1 && segmentation_refused(udp, out->errors[i], width_of(&out->widths[i]))) {
+            send_plainly(udp, i);
+        } else {
+            udp->stats.send_failures += out->segments[i];
         }
     }
     out->count = 0;
+    out->open_count = 0;
     out->arena_used = 0;
+}
+
+/* Returns whether a datagram of this size may join the newest messages as their next segment. */
+static bool joins(const struct dgraft_udp *udp, size_t size, const struct receivers *list)
+{
+    const struct dgraft_udp_outbox *out = &udp->out;
+    const unsigned first = out->count - out->open_count;
+    if (size == 0 || out->open_count == 0 || out->open_count != list->count || size > out->open_width ||
+        !udp->segmentation || out->open_width > udp->segment_bytes_max || out->segments[first] >= UDP_SEGMENTS_MAX ||
+        out->vectors[first].iov_len + size > UDP_DATAGRAM_BYTES_MAX) {
+        return false;
+    }
+    for (unsigned i = 0; i < list->count; i++) {
+        if (out->messages[first + i].msg_hdr.msg_namelen != list->sizes[i] ||
+            memcmp(&out->receivers[first + i], &list->items[i], list->sizes[i]) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void join(struct dgraft_udp_outbox *out, size_t size)
+{
+    for (unsigned at = out->count - out->open_count; at < out->count; at++) {
+        if (out->segments[at]++ == 1) {
+            width_set(&out->widths[at], out->open_width);
+            out->messages[at].msg_hdr.msg_control = &out->widths[at];
+            out->messages[at].msg_hdr.msg_controllen = sizeof out->widths[at].bytes;
+        }
+        out->vectors[at].iov_len += size;
+    }
+    if (size < out->open_width) {
+        out->open_count = 0; /* only the last segment may be shorter */
+    }
 }
 
 /* Queues the next `size` bytes of pieces as one datagram to all receivers: copied once. */
@@ -129,15 +228,22 @@ static void queue(struct dgraft_udp *udp, struct dgraft_pieces *pieces, size_t s
     uint8_t *bytes = out->arena + out->arena_used;
     dgraft_pieces_copy(pieces, bytes, size);
     out->arena_used += size;
+    if (joins(udp, size, list)) {
+        join(out, size);
+        return;
+    }
     for (unsigned i = 0; i < list->count; i++) {
         unsigned at = out->count++;
         out->receivers[at] = list->items[i];
         out->vectors[at] = (struct iovec){.iov_base = bytes, .iov_len = size};
+        out->segments[at] = 1;
         out->messages[at] = (struct mmsghdr){.msg_hdr = {.msg_name = &out->receivers[at],
                                                          .msg_namelen = list->sizes[i],
                                                          .msg_iov = &out->vectors[at],
                                                          .msg_iovlen = 1}};
     }
+    out->open_count = size > 0 ? list->count : 0;
+    out->open_width = size;
 }
 
 static void queue_segments(struct dgraft_udp *udp, struct dgraft_pieces pieces, size_t bytes, size_t segment_bytes,
@@ -175,22 +281,6 @@ static size_t slice(struct dgraft_pieces *pieces, size_t bytes, struct iovec vec
     return count;
 }
 
-/* Learns from a refusal of UDP_SEGMENT. Returns false when the error was of another kind. */
-static bool segmentation_refused(struct dgraft_udp *udp, int error, size_t segment_bytes)
-{
-    if (error == EINVAL || error == EMSGSIZE) { /* a segment does not fit the device's MTU */
-        if (segment_bytes - 1 < udp->segment_bytes_max) {
-            udp->segment_bytes_max = segment_bytes - 1;
-        }
-        return true;
-    }
-    if (error == EIO || error == EOPNOTSUPP || error == ENOPROTOOPT) { /* a device or kernel without it */
-        udp->segmentation = false;
-        return true;
-    }
-    return false;
-}
-
 /* Up to 64 segments: one message to the kernel. */
 struct chunk {
     struct dgraft_pieces pieces; /* from where it begins */
@@ -203,16 +293,8 @@ struct chunk {
 /* Sends a chunk to each receiver; those that refuse it as one get plain datagrams. */
 static void send_chunk(struct dgraft_udp *udp, struct chunk *chunk, struct receivers *list)
 {
-    union {
-        struct cmsghdr header;
-        uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
-    } control = {.bytes = {0}};
-    control.header.cmsg_level = IPPROTO_UDP;
-    control.header.cmsg_type = UDP_SEGMENT;
-    control.header.cmsg_len = CMSG_LEN(sizeof(uint16_t));
-    uint16_t width = (uint16_t)chunk->segment_bytes;
-    memcpy(CMSG_DATA(&control.header), &width, sizeof width);
-
+    struct dgraft_udp_width control;
+    width_set(&control, chunk->segment_bytes);
     struct mmsghdr messages[DGRAFT_NODE_ID_MAX];
     int errors[DGRAFT_NODE_ID_MAX];
     for (unsigned i = 0; i < list->count; i++) {

@@ -339,6 +339,69 @@ Test(udp, sends_plain_datagrams_where_the_kernel_refuses_segmentation)
     server->ops->close(server);
 }
 
+/* Sizes of datagrams queued one after the other: runs of equal ones, shorter and longer ones between, an empty one. */
+static size_t queued_size(unsigned i)
+{
+    return i % 83 == 50 ? 90 : i % 41 == 40 ? 300 : i == 130 ? 0 : 200;
+}
+
+/* Receives what queue_mixed sent: every datagram for itself, in order, whole. */
+static void expect_mixed(struct dgraft_transport *carrier)
+{
+    for (unsigned i = 0; i < 200; i++) {
+        struct dgraft_datagram datagram = take_one(carrier);
+        cr_assert_eq(datagram.size, queued_size(i), "datagram %u has %zu bytes", i, datagram.size);
+        for (size_t at = 0; at < datagram.size; at++) {
+            cr_assert_eq(datagram.bytes[at], (uint8_t)(i + at));
+        }
+        dgraft_buffer_release(datagram.buffer);
+    }
+    expect_nothing(carrier);
+}
+
+static void queue_mixed(struct dgraft_transport *carrier, dgraft_node_set to)
+{
+    uint8_t bytes[300];
+    for (unsigned i = 0; i < 200; i++) {
+        for (size_t at = 0; at < sizeof bytes; at++) {
+            bytes[at] = (uint8_t)(i + at);
+        }
+        struct iovec piece = {bytes, queued_size(i)};
+        struct dgraft_outgoing outgoing = {.to = to, .class_ = DGRAFT_SEND_ONE_WAY, .pieces = &piece, .piece_count = 1};
+        cr_assert_eq(carrier->ops->send(carrier, &outgoing), DGRAFT_OK);
+    }
+    carrier->ops->flush(carrier);
+}
+
+Test(udp, joins_queued_datagrams_of_one_size_and_every_receiver_gets_each_for_itself)
+{
+    struct dgraft_transport *first = open_any();
+    struct dgraft_transport *second = open_any();
+    struct dgraft_transport *client = open_any();
+    add_peer(client, 1, first);
+    add_peer(client, 2, second);
+    queue_mixed(client, 3);
+    cr_assert_leq(stats_of(client).system_calls, 2, "%llu", (unsigned long long)stats_of(client).system_calls);
+    cr_assert_eq(stats_of(client).sent_datagrams, 400);
+    expect_mixed(first);
+    expect_mixed(second);
+    int on = 1; /* without checksums the kernel refuses segmentation: each leaves plainly, none is lost */
+    cr_assert_eq(setsockopt(client->ops->descriptor(client), SOL_SOCKET, SO_NO_CHECK, &on, sizeof on), 0);
+    queue_mixed(client, 3);
+    for (unsigned i = 0; i < 200; i++) { /* what was refused left after what was not */
+        dgraft_buffer_release(take_one(first).buffer);
+        dgraft_buffer_release(take_one(second).buffer);
+    }
+    queue_mixed(client, 3);
+    expect_mixed(first);
+    expect_mixed(second);
+    cr_assert_eq(stats_of(client).sent_datagrams, 1200);
+    cr_assert_eq(stats_of(client).send_failures, 0);
+    client->ops->close(client);
+    first->ops->close(first);
+    second->ops->close(second);
+}
+
 Test(udp, keeps_views_of_one_buffer_apart_when_released_in_any_order)
 {
     struct dgraft_transport *server = open_any();
