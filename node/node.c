@@ -40,7 +40,8 @@ void dgraft_node_status(struct dgraft_node *node, struct dgraft_driver_status *s
 
 void dgraft_node_address(struct dgraft_node *node, char *text, size_t text_bytes)
 {
-    node->loop.transport->ops->local_address(node->loop.transport, text, text_bytes);
+    struct dgraft_transport *transport = node->loop.clients != NULL ? node->loop.clients : node->loop.transport;
+    transport->ops->local_address(transport, text, text_bytes);
 }
 
 static struct dgraft_fs *files(const struct dgraft_node_options *options)
@@ -88,6 +89,7 @@ static void driver_options(const struct dgraft_node_options *options, dgraft_nod
     *out = (struct dgraft_driver_options){.fs = files(options),
                                           .directory = options->directory,
                                           .transport = node->loop.transport,
+                                          .client_transport = node->loop.clients,
                                           .machine = options->machine,
                                           .requests = options->requests,
                                           .sink = options->sink,
@@ -97,11 +99,55 @@ static void driver_options(const struct dgraft_node_options *options, dgraft_nod
                                           .check_invariants = options->check_invariants};
     dgraft_config_defaults(&out->core, id);
     out->core.members_max = DGRAFT_MEMBERS_MAX;
+    /* An append is one datagram: with small ones it takes many to keep the disks of followers busy. */
+    out->core.inflight_max = 512;
     out->core.seed = seeds[1] ^ id;
     out->core.election_timeout_ns =
         options->election_timeout_ns != 0 ? options->election_timeout_ns : ELECTION_TIMEOUT_NS;
     out->core.heartbeat_interval_ns =
         options->heartbeat_interval_ns != 0 ? options->heartbeat_interval_ns : out->core.election_timeout_ns / 6;
+}
+
+/* Opens the peers' carrier and, where that is not UDP, a socket for clients. What was opened is closed by the caller,
+ * also after a failure. */
+static enum dgraft_status open_transports(struct node_loop *loop, const struct dgraft_node_options *options,
+                                          dgraft_node_id id, const char *listen, struct dgraft_why *why)
+{
+    struct dgraft_udp_options udp = {.listen = listen,
+                                     .datagram_bytes_max = options->datagram_bytes_max,
+                                     .receive_buffer_bytes = options->socket_buffer_bytes,
+                                     .send_buffer_bytes = options->socket_buffer_bytes};
+    struct dgraft_bus_options bus = {.listen = listen, .self = id};
+    if (options->carrier == DGRAFT_CARRIER_UDP && options->listen_clients != NULL) {
+        (void)snprintf(why->text, sizeof why->text, "over udp clients come to the same address as peers, %s", listen);
+        return DGRAFT_STATUS_CONFIG;
+    }
+    if (options->carrier == DGRAFT_CARRIER_UDP) {
+        return dgraft_udp_open(&udp, &loop->transport, why->text, sizeof why->text);
+    }
+    udp.listen = options->listen_clients != NULL ? options->listen_clients : listen;
+    if (options->listen_clients == NULL && strncmp(listen, "ipc:", 4) == 0) {
+        (void)snprintf(why->text, sizeof why->text,
+                       "peers meet at %s, where no client can come: say at which HOST:PORT clients are served "
+                       "(raftd --listen-clients)",
+                       listen);
+        return DGRAFT_STATUS_CONFIG;
+    }
+    enum dgraft_status status = dgraft_bus_open(&bus, &loop->transport, why->text, sizeof why->text);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    return dgraft_udp_open(&udp, &loop->clients, why->text, sizeof why->text);
+}
+
+static void close_transports(struct node_loop *loop)
+{
+    if (loop->transport != NULL) {
+        loop->transport->ops->close(loop->transport);
+    }
+    if (loop->clients != NULL) {
+        loop->clients->ops->close(loop->clients);
+    }
 }
 
 static enum dgraft_status open_parts(struct dgraft_node *node, const struct dgraft_node_options *options,
@@ -114,11 +160,8 @@ static enum dgraft_status open_parts(struct dgraft_node *node, const struct dgra
     if (status != DGRAFT_OK) {
         return status;
     }
-    struct dgraft_udp_options udp = {.listen = options->listen != NULL ? options->listen : self.address,
-                                     .datagram_bytes_max = options->datagram_bytes_max,
-                                     .receive_buffer_bytes = options->socket_buffer_bytes,
-                                     .send_buffer_bytes = options->socket_buffer_bytes};
-    status = dgraft_udp_open(&udp, &node->loop.transport, why->text, sizeof why->text);
+    const char *listen = options->listen != NULL ? options->listen : self.address;
+    status = open_transports(&node->loop, options, id, listen, why);
     if (status != DGRAFT_OK) {
         return status;
     }
@@ -152,9 +195,7 @@ enum dgraft_status dgraft_node_open(const struct dgraft_node_options *options, s
     }
     status = open_parts(node, options, why);
     if (status != DGRAFT_OK) {
-        if (node->loop.transport != NULL) {
-            node->loop.transport->ops->close(node->loop.transport);
-        }
+        close_transports(&node->loop);
         dgraft_loop_close(&node->loop);
         free(node);
         return status;
@@ -170,7 +211,7 @@ void dgraft_node_close(struct dgraft_node *node)
     }
     dgraft_loop_stop(&node->loop);
     dgraft_driver_close(node->loop.driver);
-    node->loop.transport->ops->close(node->loop.transport);
+    close_transports(&node->loop);
     dgraft_loop_close(&node->loop);
     free(node);
 }
