@@ -147,6 +147,11 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
 
 static void defaults(struct dgraft_driver_options *options)
 {
+    uint32_t on_way = options->transport->on_way_max;
+    /* One half for appends; heartbeats, votes and answers want a place, too. */
+    if (on_way != 0 && options->core.inflight_max > (on_way + 1) / 2) {
+        options->core.inflight_max = (on_way + 1) / 2;
+    }
     options->cache_bytes_max = options->cache_bytes_max != 0 ? options->cache_bytes_max : 16u * 1024 * 1024;
     options->small_bytes = options->small_bytes != 0 ? options->small_bytes : 1024;
     options->proposals_max = options->proposals_max != 0 ? options->proposals_max : 65536;
@@ -197,6 +202,9 @@ static enum dgraft_status open_all(struct dgraft_driver *driver, struct dgraft_w
         .outgoing_bytes_max = 64u * 1024 * 1024,
         .give_up_ns = 20 * options->core.election_timeout_ns};
     status = dgraft_fragments_open(&fragments, options->transport, &driver->fragments);
+    if (status == DGRAFT_OK && options->client_transport != NULL) {
+        status = dgraft_fragments_open(&fragments, options->client_transport, &driver->client_fragments);
+    }
     if (status != DGRAFT_OK) {
         (void)snprintf(why->text, sizeof why->text, "fragments: %s", dgraft_status_text(status));
         return status;
@@ -248,6 +256,27 @@ static void wake(struct dgraft_driver *driver)
     }
 }
 
+static void wake_fragments(struct dgraft_driver *driver)
+{
+    if (driver->now_ns < driver->fragments_at_ns) {
+        return;
+    }
+    driver->fragments_at_ns = dgraft_fragments_wake(driver->fragments, driver->now_ns);
+    if (driver->client_fragments != NULL) {
+        dgraft_time_ns at = dgraft_fragments_wake(driver->client_fragments, driver->now_ns);
+        driver->fragments_at_ns = at < driver->fragments_at_ns ? at : driver->fragments_at_ns;
+    }
+}
+
+static void flush(struct dgraft_driver *driver)
+{
+    struct dgraft_transport *clients = driver->options.client_transport;
+    driver->options.transport->ops->flush(driver->options.transport);
+    if (clients != NULL) {
+        clients->ops->flush(clients);
+    }
+}
+
 void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uint64_t wall_ns)
 {
     driver->now_ns = now_ns > driver->now_ns ? now_ns : driver->now_ns;
@@ -261,16 +290,14 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
         return;
     }
     dgraft_driver_receive(driver);
-    if (driver->now_ns >= driver->fragments_at_ns) {
-        driver->fragments_at_ns = dgraft_fragments_wake(driver->fragments, driver->now_ns);
-    }
+    wake_fragments(driver);
     dgraft_driver_step_proposals(driver);
     dgraft_driver_step_reads(driver);
     wake(driver);
     dgraft_driver_plan_write(driver);
     dgraft_driver_apply(driver);
     dgraft_driver_answer_reads(driver);
-    driver->options.transport->ops->flush(driver->options.transport);
+    flush(driver);
 }
 
 dgraft_time_ns dgraft_driver_wake_at(const struct dgraft_driver *driver)
@@ -297,7 +324,9 @@ void dgraft_driver_answer(struct dgraft_driver *driver, const struct dgraft_addr
     uint8_t head[DGRAFT_FRAME_HEAD_MAX];
     struct pieces pieces = {0};
     size_t padding = 0;
-    struct dgraft_transport *transport = driver->options.transport;
+    bool apart = driver->client_fragments != NULL;
+    struct dgraft_transport *transport = apart ? driver->options.client_transport : driver->options.transport;
+    struct dgraft_fragments *fragments = apart ? driver->client_fragments : driver->fragments;
     struct dgraft_frame_header header = {.cluster = driver->identity.cluster,
                                          .group = driver->identity.group,
                                          .from = driver->identity.node,
@@ -309,7 +338,7 @@ void dgraft_driver_answer(struct dgraft_driver *driver, const struct dgraft_addr
         enum dgraft_status status;
         driver->frames_sent++;
         if (size + answer->payload_bytes + padding > transport->datagram_bytes_max) {
-            status = dgraft_fragments_send(driver->fragments, driver->now_ns, to, 0, pieces.items, pieces.count);
+            status = dgraft_fragments_send(fragments, driver->now_ns, to, 0, pieces.items, pieces.count);
             driver->fragments_at_ns = 0;
         } else {
             struct dgraft_outgoing outgoing = {
@@ -339,6 +368,7 @@ void dgraft_driver_abandon(struct dgraft_driver *driver)
     }
     if (driver->fragments != NULL) {
         dgraft_fragments_close(driver->fragments);
+        dgraft_fragments_close(driver->client_fragments);
     }
     free(driver->core_before);
     free(driver->core);
@@ -381,7 +411,7 @@ void dgraft_driver_close(struct dgraft_driver *driver)
     dgraft_driver_answer_reads(driver);
     dgraft_driver_end_proposals(driver);
     dgraft_driver_end_reads(driver);
-    driver->options.transport->ops->flush(driver->options.transport);
+    flush(driver);
     enum dgraft_status status = dgraft_storage_close(driver->storage, &why);
     driver->storage = NULL;
     if (status != DGRAFT_OK && !driver->poisoned) {

@@ -8,6 +8,14 @@
 #define DATAGRAMS_PER_TURN  512u
 #define DATAGRAMS_PER_BATCH 64u
 
+/* A way in, and who may come by it. */
+struct door {
+    struct dgraft_transport *transport;
+    struct dgraft_fragments *fragments;
+    bool peers;
+    bool clients;
+};
+
 void dgraft_driver_refuse(struct dgraft_driver *driver, enum dgraft_refusal refusal,
                           const struct dgraft_address *source)
 {
@@ -56,19 +64,27 @@ static void take_peer_frame(struct dgraft_driver *driver, const struct dgraft_fr
     driver->frame_buffer = NULL;
 }
 
-static void take_frame(struct dgraft_driver *driver, const struct dgraft_frame *frame,
+static void take_frame(struct dgraft_driver *driver, const struct door *door, const struct dgraft_frame *frame,
                        const struct dgraft_datagram *datagram)
 {
+    bool client = frame->header.type == DGRAFT_FRAME_CLIENT_REQUEST;
     struct dgraft_frame_expect expect = {.cluster = driver->identity.cluster,
                                          .group = driver->identity.group,
                                          .self = driver->identity.node,
                                          .members = driver->member_set};
     enum dgraft_refusal refusal = dgraft_frame_check(frame, &expect);
+    if (refusal == DGRAFT_REFUSAL_RECEIVER && door->peers && door->transport->one_send_for_all) {
+        driver->frames_overheard++;
+        return;
+    }
+    if (refusal == DGRAFT_ACCEPT && !(client ? door->clients : door->peers)) {
+        refusal = DGRAFT_REFUSAL_SENDER;
+    }
     if (refusal != DGRAFT_ACCEPT) {
         dgraft_driver_refuse(driver, refusal, &datagram->source);
         return;
     }
-    if (frame->header.type == DGRAFT_FRAME_CLIENT_REQUEST) {
+    if (client) {
         const struct dgraft_request_handler *handler = &driver->options.requests;
         if (handler->request != NULL) {
             struct dgraft_request request = {
@@ -84,7 +100,7 @@ static void take_frame(struct dgraft_driver *driver, const struct dgraft_frame *
     }
 }
 
-static void take_frames(struct dgraft_driver *driver, const struct dgraft_datagram *datagram)
+static void take_frames(struct dgraft_driver *driver, const struct door *door, const struct dgraft_datagram *datagram)
 {
     size_t offset = 0;
     while (offset < datagram->size) {
@@ -95,21 +111,21 @@ static void take_frames(struct dgraft_driver *driver, const struct dgraft_datagr
             dgraft_driver_refuse(driver, refusal, &datagram->source);
             return;
         }
-        take_frame(driver, &frame, datagram);
+        take_frame(driver, door, &frame, datagram);
         offset += frame.frame_bytes;
     }
 }
 
-static void take_datagram(struct dgraft_driver *driver, const struct dgraft_datagram *datagram)
+static void take_datagram(struct dgraft_driver *driver, const struct door *door, const struct dgraft_datagram *datagram)
 {
     if (!dgraft_fragments_claims(datagram->bytes, datagram->size)) {
-        take_frames(driver, datagram);
+        take_frames(driver, door, datagram);
         return;
     }
     struct dgraft_datagram message;
     enum dgraft_refusal refusal = DGRAFT_ACCEPT;
-    if (dgraft_fragments_receive(driver->fragments, driver->now_ns, datagram, &message, &refusal)) {
-        take_frames(driver, &message);
+    if (dgraft_fragments_receive(door->fragments, driver->now_ns, datagram, &message, &refusal)) {
+        take_frames(driver, door, &message);
         dgraft_buffer_release(message.buffer);
     }
     if (refusal != DGRAFT_ACCEPT) {
@@ -118,15 +134,15 @@ static void take_datagram(struct dgraft_driver *driver, const struct dgraft_data
     driver->fragments_at_ns = 0;
 }
 
-void dgraft_driver_receive(struct dgraft_driver *driver)
+static void receive_by(struct dgraft_driver *driver, const struct door *door)
 {
     struct dgraft_datagram batch[DATAGRAMS_PER_BATCH];
-    struct dgraft_transport *transport = driver->options.transport;
+    struct dgraft_transport *transport = door->transport;
     size_t taken = 0;
     while (taken < DATAGRAMS_PER_TURN) {
         size_t count = transport->ops->receive(transport, batch, DATAGRAMS_PER_BATCH);
         for (size_t i = 0; i < count; i++) {
-            take_datagram(driver, &batch[i]);
+            take_datagram(driver, door, &batch[i]);
             dgraft_buffer_release(batch[i].buffer);
         }
         taken += count;
@@ -135,4 +151,17 @@ void dgraft_driver_receive(struct dgraft_driver *driver)
         }
     }
     driver->more_waits = true;
+}
+
+void dgraft_driver_receive(struct dgraft_driver *driver)
+{
+    bool apart = driver->client_fragments != NULL;
+    struct door first = {
+        .transport = driver->options.transport, .fragments = driver->fragments, .peers = true, .clients = !apart};
+    struct door second = {
+        .transport = driver->options.client_transport, .fragments = driver->client_fragments, .clients = true};
+    receive_by(driver, &first);
+    if (apart) {
+        receive_by(driver, &second);
+    }
 }

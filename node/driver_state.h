@@ -106,6 +106,7 @@ struct dgraft_driver {
     struct dgraft_why poisoned_why;
 
     struct dgraft_fragments *fragments;
+    struct dgraft_fragments *client_fragments; /* NULL: clients come by the peers' transport */
     dgraft_time_ns fragments_at_ns;
     struct dgraft_entry *frame_entries; /* descriptors of the frame being looked at */
     const uint8_t *frame_records;       /* its records */
@@ -134,6 +135,7 @@ struct dgraft_driver {
     struct dgraft_address refused_last;
     uint64_t frames_sent;
     uint64_t frames_received;
+    uint64_t frames_overheard;
     uint64_t proposals_total;
     uint64_t turns;
     uint64_t steps;

@@ -6,6 +6,7 @@
 void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driver_status *status)
 {
     struct dgraft_transport *transport = driver->options.transport;
+    struct dgraft_transport *clients = driver->options.client_transport;
     memset(status, 0, sizeof *status);
     dgraft_core_status(driver->core, &status->core);
     status->identity = driver->identity;
@@ -14,10 +15,14 @@ void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driv
     memcpy(status->refused, driver->refused, sizeof status->refused);
     status->refused_last = driver->refused_last;
     transport->ops->stats(transport, &status->transport);
+    if (clients != NULL) {
+        clients->ops->stats(clients, &status->client_transport);
+    }
     dgraft_fragments_stats(driver->fragments, &status->fragments);
     dgraft_storage_stats(driver->storage, &status->storage);
     status->frames_sent = driver->frames_sent;
     status->frames_received = driver->frames_received;
+    status->frames_overheard = driver->frames_overheard;
     status->proposals = driver->proposals_total;
     status->proposals_waiting = driver->proposals_unanswered;
     status->cache_bytes = driver->window.bytes;

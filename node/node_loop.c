@@ -43,15 +43,19 @@ void dgraft_loop_wake(struct node_loop *loop)
 
 static void sleep_until(struct node_loop *loop, dgraft_time_ns at)
 {
-    struct pollfd files[2] = {{.fd = loop->wake_fd, .events = POLLIN},
-                              {.fd = loop->transport->ops->descriptor(loop->transport), .events = POLLIN}};
+    struct pollfd files[3] = {{.fd = loop->wake_fd, .events = POLLIN},
+                              {.fd = loop->transport->ops->descriptor(loop->transport), .events = POLLIN},
+                              {.fd = -1, .events = POLLIN}};
+    if (loop->clients != NULL) {
+        files[2].fd = loop->clients->ops->descriptor(loop->clients);
+    }
     dgraft_time_ns now = dgraft_loop_now_ns();
     uint64_t left = at > now ? at - now : 0;
     if (left > NS_PER_S) {
         left = NS_PER_S;
     }
     struct timespec wait = {.tv_sec = (time_t)(left / NS_PER_S), .tv_nsec = (long)(left % NS_PER_S)};
-    (void)ppoll(files, 2, &wait, NULL);
+    (void)ppoll(files, loop->clients != NULL ? 3 : 2, &wait, NULL);
     if ((files[0].revents & POLLIN) != 0) {
         uint64_t count;
         ssize_t got = read(loop->wake_fd, &count, sizeof count);

@@ -24,6 +24,7 @@
 struct node_loop {
     struct dgraft_driver *driver;
     struct dgraft_transport *transport;
+    struct dgraft_transport *clients; /* NULL: they come by `transport` */
     pthread_mutex_t turn; /* held while the driver is used, never while sleeping or syncing; callbacks may propose */
     int wake_fd;
     atomic_bool stopping;

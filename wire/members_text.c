@@ -68,16 +68,28 @@ static enum dgraft_status check_port(const struct part *part, const char *colon,
     return DGRAFT_OK;
 }
 
-/* HOST:PORT or [IPv6]:PORT, from begin to end. */
+static const char ipc_scheme[] = "ipc://";
+
+static bool is_ipc(const char *begin, const char *end)
+{
+    return (size_t)(end - begin) > sizeof ipc_scheme - 1 && memcmp(begin, ipc_scheme, sizeof ipc_scheme - 1) == 0;
+}
+
+/* HOST:PORT, [IPv6]:PORT or ipc:///PATH, from begin to end. */
 static enum dgraft_status check_address(const struct part *part, const char *begin, const char *end)
 {
+    bool path = is_ipc(begin, end);
     for (const char *at = begin; at < end; at++) {
-        if (*at <= ' ' || *at > '~' || *at == '=' || *at == '/') {
+        if (*at <= ' ' || *at > '~' || *at == '=' || (*at == '/' && !path)) {
             return wrong(part, "has a character in its address that cannot stand there");
         }
     }
     if ((size_t)(end - begin) >= DGRAFT_ADDRESS_TEXT_BYTES) {
         return wrong(part, "has an address of more than %u characters", DGRAFT_ADDRESS_TEXT_BYTES - 1);
+    }
+    if (path) {
+        return begin[sizeof ipc_scheme - 1] == '/' ? DGRAFT_OK
+                                                   : wrong(part, "has no path from the root: write ID=ipc:///PATH");
     }
     const char *colon = end;
     for (const char *at = begin; at < end; at++) {
@@ -127,6 +139,10 @@ static enum dgraft_status parse_member(const struct part *part, struct dgraft_me
     *out = (struct dgraft_member){.id = (dgraft_node_id)id, .roles = DGRAFT_MEMBER_VOTER};
     const char *address = equals + 1;
     const char *slash = memchr(address, '/', (size_t)(end - address));
+    if (is_ipc(address, end)) { /* whose path has slashes: only an ending that is the role's is one */
+        const char *tail = end - (sizeof learner - 1);
+        slash = tail > address && memcmp(tail, learner, sizeof learner - 1) == 0 ? tail : NULL;
+    }
     if (slash != NULL) {
         if ((size_t)(end - slash) != sizeof learner - 1 || memcmp(slash, learner, sizeof learner - 1) != 0) {
             return wrong(part, "ends in a role that is not /learner");

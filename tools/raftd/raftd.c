@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define EXIT_MISUSE 2
@@ -21,12 +22,16 @@ enum option_key {
     OPTION_ELECTION = 256,
     OPTION_HEARTBEAT,
     OPTION_DATAGRAM,
-    OPTION_CHECK
+    OPTION_CHECK,
+    OPTION_CARRIER,
+    OPTION_CLIENTS
 };
 
 struct arguments {
     const char *directory;
     const char *listen;
+    const char *listen_clients;
+    enum dgraft_carrier carrier;
     uint64_t election_ms;
     uint64_t heartbeat_ms;
     uint64_t datagram_bytes;
@@ -36,11 +41,14 @@ struct arguments {
 
 static const struct argp_option options[] = {
     {"listen", OPTION_LISTEN, "HOST:PORT", 0, "Listen here instead of at the node's own address in the membership", 0},
+    {"carrier", OPTION_CARRIER, "udp|bus", 0, "What peers speak over; the same on every node (udp)", 0},
+    {"listen-clients", OPTION_CLIENTS, "HOST:PORT", 0,
+     "With --carrier bus: serve clients here, by UDP, instead of at the peers' HOST:PORT", 0},
     {"election-timeout", OPTION_ELECTION, "MS", 0,
      "Campaign after one to two times this long without a leader (10 to 60000; 300)", 0},
     {"heartbeat", OPTION_HEARTBEAT, "MS", 0,
      "A leader speaks at least this often (less than half of the election timeout; a sixth of it)", 0},
-    {"datagram-bytes", OPTION_DATAGRAM, "N", 0, "Largest datagram to send (512 to 65000; 1400)", 0},
+    {"datagram-bytes", OPTION_DATAGRAM, "N", 0, "Largest UDP datagram to send (512 to 65000; 1400)", 0},
     {"check-invariants", OPTION_CHECK, NULL, 0, "Check the protocol's rules after every step (slow)", 0},
     {"verbose", OPTION_VERBOSE, NULL, 0, "Say more on standard error", 0},
     {0},
@@ -58,12 +66,27 @@ static uint64_t number_or_misuse(const char *name, const char *text, uint64_t mi
     return value;
 }
 
+static enum dgraft_carrier carrier_or_misuse(const char *text, const struct argp_state *state)
+{
+    char escaped[80];
+    if (strcmp(text, "udp") != 0 && strcmp(text, "bus") != 0) {
+        argp_error(state, "--carrier is udp or bus, not '%s'", cli_escape_text(text, escaped, sizeof(escaped)));
+    }
+    return strcmp(text, "bus") == 0 ? DGRAFT_CARRIER_BUS : DGRAFT_CARRIER_UDP;
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     switch (key) {
     case OPTION_LISTEN:
         arguments->listen = argument;
+        return 0;
+    case OPTION_CARRIER:
+        arguments->carrier = carrier_or_misuse(argument, state);
+        return 0;
+    case OPTION_CLIENTS:
+        arguments->listen_clients = argument;
         return 0;
     case OPTION_ELECTION:
         arguments->election_ms = number_or_misuse("--election-timeout", argument, 10, 60000, state);
@@ -89,6 +112,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_END:
         if (arguments->directory == NULL) {
             argp_error(state, "which directory? Make one with `raftctl format DIR ...`");
+        }
+        if (arguments->listen_clients != NULL && arguments->carrier == DGRAFT_CARRIER_UDP) {
+            argp_error(state, "--listen-clients is for --carrier bus: over udp clients come to the peers' address");
         }
         if (arguments->heartbeat_ms * 2 >= (arguments->election_ms == 0 ? 300 : arguments->election_ms) &&
             arguments->heartbeat_ms != 0) {
@@ -145,6 +171,8 @@ static int serve(struct arguments *arguments, struct kv *kv, struct kv_service *
     struct dgraft_node_options node_options = {
         .directory = arguments->directory,
         .listen = arguments->listen,
+        .carrier = arguments->carrier,
+        .listen_clients = arguments->listen_clients,
         .machine = kv_machine(kv),
         .requests = kv_service_handler(service),
         .sink = {.context = &arguments->verbose, .log = log_line},

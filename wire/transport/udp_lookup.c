@@ -13,6 +13,10 @@ static bool split(const char *text, char host[HOST_BYTES_MAX + 1], const char **
     const char *colon = strrchr(text, ':');
     const char *begin = text;
     const char *end = colon;
+    if (strncmp(text, "ipc://", 6) == 0) {
+        snprintf(why, why_bytes, "%.80s is no address for udp: ipc is for the bus carrier", text);
+        return false;
+    }
     if (colon == NULL || colon == text) {
         snprintf(why, why_bytes, "%.80s is not an address: write HOST:PORT or [IPv6]:PORT", text);
         return false;

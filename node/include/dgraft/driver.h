@@ -105,6 +105,9 @@ struct dgraft_driver_options {
     const char *directory;
     struct dgraft_storage_options storage;
     struct dgraft_transport *transport; /* retained until close; peers are added by the driver from the membership */
+    /* Retained until close. NULL: clients come by the peers' transport, too. Otherwise they come by this one alone, and
+     * a peer's frame that comes by it, or a client's by the other, is refused. */
+    struct dgraft_transport *client_transport;
     struct dgraft_state_machine machine;
     struct dgraft_request_handler requests; /* optional */
     struct dgraft_log_sink sink;            /* optional */
@@ -163,11 +166,14 @@ struct dgraft_driver_status {
     uint64_t refused[DGRAFT_REFUSAL_TOTAL];
     struct dgraft_address refused_last; /* where the newest of them came from */
     struct dgraft_transport_stats transport;
+    struct dgraft_transport_stats client_transport; /* zero when clients come by the peers' */
     struct dgraft_fragments_stats fragments;
     struct dgraft_storage_stats storage;
     uint64_t frames_sent;
     uint64_t frames_received;
-    uint64_t proposals; /* taken since the start */
+    uint64_t
+        frames_overheard; /* meant for other peers, on a carrier that sends to all at once: no fault, not refused */
+    uint64_t proposals;   /* taken since the start */
     uint64_t proposals_waiting;
     uint64_t cache_bytes;
     uint64_t turns;

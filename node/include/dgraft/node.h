@@ -1,4 +1,4 @@
-/* A node with batteries: the driver, its threads, its clock and its UDP socket.
+/* A node with batteries: the driver, its threads, its clock and its sockets.
  *
  * dgraft_node_propose, _read, _status may be called from any thread, also from callbacks. Two threads of the node take
  * turns in owning its loop: callbacks come on whichever owns it, one at a time, each seeing what the one before wrote;
@@ -17,15 +17,23 @@ extern "C" {
 
 struct dgraft_node; /* opaque */
 
+/* What peers speak over. Clients come by UDP in any case. */
+enum dgraft_carrier {
+    DGRAFT_CARRIER_UDP = 0,
+    DGRAFT_CARRIER_BUS = 1 /* nanomsg-next-generation's BUS, over tcp or ipc; all nodes alike */
+};
+
 struct dgraft_node_options {
     const char *directory; /* made by dgraft_node_format or `raftctl format` */
     const char *listen;    /* NULL: the node's own address in the membership */
+    enum dgraft_carrier carrier;
+    const char *listen_clients; /* bus only: "HOST:PORT" of a UDP socket; NULL: as `listen`, which must not be ipc */
     struct dgraft_state_machine machine;
     struct dgraft_request_handler requests; /* optional: clients that speak to this node's socket */
     struct dgraft_log_sink sink;            /* optional */
     dgraft_time_ns election_timeout_ns;     /* 0: 300 ms */
     dgraft_time_ns heartbeat_interval_ns;   /* 0: a sixth of the election timeout */
-    size_t datagram_bytes_max;              /* 0: 1,400 */
+    size_t datagram_bytes_max;              /* of UDP; 0: 1,400 */
     uint32_t socket_buffer_bytes;           /* 0: 4 MiB */
     size_t cache_bytes_max;                 /* 0: 16 MiB */
     size_t small_bytes;                     /* 0: 1,024 */
@@ -49,7 +57,7 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_node_read(struct dgraft_node *node, st
 /* Fills in a status of the node as of its last turn. */
 void dgraft_node_status(struct dgraft_node *node, struct dgraft_driver_status *status);
 
-/* The address that the node listens on. */
+/* The address that clients reach the node by. */
 void dgraft_node_address(struct dgraft_node *node, char *text, size_t text_bytes);
 
 /* Answers what waits, syncs, closes, joins the threads. Not from a callback; no other thread may be in a call on the

@@ -620,6 +620,7 @@ Test(udp, says_what_is_wrong_with_an_address)
                  {"127.0.0.1:4294967297", "port"},
                  {"127.0.0.1:00000000001", "port"},
                  {"::1:7001", "brackets"},
+                 {"ipc:///run/node", "bus"},
                  {"[::1:7001", "[ADDRESS]:PORT"},
                  {"[]:7001", "[ADDRESS]:PORT"},
                  {"[:7001", "[ADDRESS]:PORT"},

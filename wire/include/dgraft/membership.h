@@ -51,7 +51,8 @@ void dgraft_membership_of(const struct dgraft_members *members, dgraft_index ind
 /* Returns the member of this id, or NULL. */
 const struct dgraft_member *dgraft_members_find(const struct dgraft_members *members, dgraft_node_id id);
 
-/* Parses "1=HOST:PORT,2=HOST:PORT" (voters; "3=HOST:PORT/learner" a learner) in any order. Returns OK or CONFIG, and in
+/* Parses "1=HOST:PORT,2=HOST:PORT" (voters; "3=HOST:PORT/learner" a learner) in any order. For the bus carrier an
+ * address may be "ipc:///PATH", too. Returns OK or CONFIG, and in
  * why one sentence naming the part that is wrong. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_members_parse(const char *text, struct dgraft_members *out, char *why,
                                                         size_t why_bytes);
