@@ -294,6 +294,8 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
     dgraft_driver_step_proposals(driver);
     dgraft_driver_step_reads(driver);
     wake(driver);
+    /* What others wait for leaves before this node's own records are summed and applied. */
+    driver->options.transport->ops->flush(driver->options.transport);
     dgraft_driver_plan_write(driver);
     dgraft_driver_apply(driver);
     dgraft_driver_answer_reads(driver);
