@@ -2,6 +2,7 @@
 #include <dgraft/node.h>
 
 #include <criterion/criterion.h>
+#include <criterion/parameterized.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,9 @@
 #define NODES    3
 #define COMMANDS 2000
 
+/* What the nodes speak over. */
+enum road { OVER_UDP = 1, OVER_TCP = 2, OVER_IPC = 3 };
+
 struct member {
     struct dgraft_node *node;
     char directory[96];
@@ -21,6 +25,7 @@ struct member {
 };
 
 static struct member members[NODES];
+static enum road road;
 static char base[] = "node-test-XXXXXX";
 static char addresses[256];
 
@@ -48,6 +53,9 @@ static void choose_addresses(void)
         struct dgraft_udp_options options = {.listen = "127.0.0.1:0"};
         cr_assert_eq(dgraft_udp_open(&options, &transports[i], why, sizeof why), DGRAFT_OK, "%s", why);
         transports[i]->ops->local_address(transports[i], text, sizeof text);
+        if (road == OVER_IPC) {
+            (void)snprintf(text, sizeof text, "ipc:///proc/self/cwd/%s/socket%d", base, i);
+        }
         used += (size_t)snprintf(addresses + used, sizeof addresses - used, "%s%d=%s", i > 0 ? "," : "", i + 1, text);
     }
     for (int i = 0; i < NODES; i++) {
@@ -58,8 +66,11 @@ static void choose_addresses(void)
 static void start(struct member *member)
 {
     struct dgraft_why why = {""};
-    struct dgraft_node_options options = {
-        .directory = member->directory, .machine = {.context = member, .apply = apply}, .check_invariants = true};
+    struct dgraft_node_options options = {.directory = member->directory,
+                                          .carrier = road == OVER_UDP ? DGRAFT_CARRIER_UDP : DGRAFT_CARRIER_BUS,
+                                          .listen_clients = road == OVER_IPC ? "127.0.0.1:0" : NULL,
+                                          .machine = {.context = member, .apply = apply},
+                                          .check_invariants = true};
     member->applied = 0;
     member->sum = 0;
     cr_assert_eq(dgraft_node_open(&options, &member->node, &why), DGRAFT_OK, "%s", why.text);
@@ -192,8 +203,28 @@ static void await_applied(struct member *member, uint64_t count)
                    (unsigned long long)count);
 }
 
-Test(node, three_agree_on_every_command_through_a_restart_of_the_leader)
+/* On a bus whoever is connected hears what is meant for one: that is counted, and nothing is refused. */
+static void expect_nothing_refused(const struct member *member)
 {
+    struct dgraft_driver_status status;
+    dgraft_node_status(member->node, &status);
+    for (unsigned i = 0; i < DGRAFT_REFUSAL_TOTAL; i++) {
+        cr_assert_eq(status.refused[i], 0, "%s: %llu frames refused for %s", member->directory,
+                     (unsigned long long)status.refused[i], dgraft_refusal_name((enum dgraft_refusal)i));
+    }
+    cr_assert_eq(status.frames_overheard > 0, road != OVER_UDP, "%s", member->directory);
+    cr_assert_eq(status.client_transport.receive_buffer_bytes > 0, road != OVER_UDP);
+}
+
+ParameterizedTestParameters(node, three_agree_on_every_command_through_a_restart_of_the_leader)
+{
+    static enum road roads[] = {OVER_UDP, OVER_TCP, OVER_IPC};
+    return cr_make_param_array(enum road, roads, 3);
+}
+
+ParameterizedTest(enum road *over, node, three_agree_on_every_command_through_a_restart_of_the_leader)
+{
+    road = *over;
     setup();
     struct member *first = leader();
     propose(first, 0, COMMANDS / 2);
@@ -217,5 +248,40 @@ Test(node, three_agree_on_every_command_through_a_restart_of_the_leader)
         cr_assert_eq(members[i].applied, members[0].applied);
         cr_assert_eq(members[i].sum, members[0].sum);
     }
+    for (int i = 0; i < NODES; i++) {
+        expect_nothing_refused(&members[i]);
+    }
     teardown();
+}
+
+/* Opens a node of one member at this address, and expects a sentence with these words. */
+static void expect_refusal(const char *member, enum dgraft_carrier carrier, const char *clients, const char *words)
+{
+    static char room[] = "node-test-XXXXXX";
+    char text[128];
+    char directory[64];
+    struct dgraft_node *node = NULL;
+    struct dgraft_why why = {""};
+    (void)snprintf(room, sizeof room, "node-test-XXXXXX");
+    cr_assert_not_null(mkdtemp(room));
+    (void)snprintf(directory, sizeof directory, "%s/1", room);
+    (void)snprintf(text, sizeof text, "1=%s", member);
+    cr_assert_eq(dgraft_node_format(directory, "one", 1, text, &why), DGRAFT_OK, "%s", why.text);
+    struct dgraft_node_options options = {.directory = directory,
+                                          .carrier = carrier,
+                                          .listen_clients = clients,
+                                          .machine = {.context = &members[0], .apply = apply}};
+    cr_assert_neq(dgraft_node_open(&options, &node, &why), DGRAFT_OK);
+    cr_assert_null(node);
+    cr_assert_not_null(strstr(why.text, words), "%s", why.text);
+    (void)snprintf(text, sizeof text, "rm -r ./%s", room);
+    cr_assert_eq(system(text), 0);
+}
+
+Test(node, says_which_addresses_a_carrier_cannot_use)
+{
+    expect_refusal("ipc:///tmp/nobody", DGRAFT_CARRIER_UDP, NULL, "ipc is for the bus");
+    expect_refusal("ipc:///tmp/nobody", DGRAFT_CARRIER_BUS, NULL, "--listen-clients");
+    expect_refusal("127.0.0.1:1", DGRAFT_CARRIER_UDP, "127.0.0.1:0", "same address as peers");
+    expect_refusal("ipc:///no/such/folder/socket", DGRAFT_CARRIER_BUS, "127.0.0.1:0", "cannot listen");
 }
