@@ -179,6 +179,7 @@ static void add_counters(json_t *root, const struct dgraft_driver_status *driver
     json_object_set_new(root, "cache_bytes", number(driver->cache_bytes));
     json_object_set_new(root, "frames_sent", number(driver->frames_sent));
     json_object_set_new(root, "frames_received", number(driver->frames_received));
+    json_object_set_new(root, "frames_overheard", number(driver->frames_overheard));
     json_object_set_new(root, "ignored", number(driver->core.ignored));
     json_object_set_new(root, "turns", number(driver->turns));
     json_object_set_new(root, "steps", number(driver->steps));

@@ -334,3 +334,155 @@ Test(driver, drops_a_send_whose_entries_were_overwritten)
     dgraft_memory_hub_close(hub);
     close_alone(&alone);
 }
+
+/* A node of two with a carrier for peers (127.0.0.1:7001) and one for clients, and somebody who knocks at both. */
+struct doors {
+    struct alone alone;
+    struct dgraft_transport *clients;
+    struct dgraft_transport *stranger;
+    int requests;
+};
+
+static void on_request(void *context, struct dgraft_driver *driver, const struct dgraft_request *request)
+{
+    struct doors *doors = context;
+    struct dgraft_client_answer answer = {.client = request->request.client,
+                                          .sequence = request->request.sequence,
+                                          .kind = request->request.kind,
+                                          .result = DGRAFT_CLIENT_OK};
+    doors->requests++;
+    dgraft_driver_answer(driver, &request->source, &answer);
+}
+
+static void open_doors(struct doors *doors)
+{
+    struct dgraft_why why = {""};
+    struct alone *alone = &doors->alone;
+    memset(doors, 0, sizeof *doors);
+    (void)snprintf(alone->directory, sizeof alone->directory, "driver-test-XXXXXX");
+    cr_assert_not_null(mkdtemp(alone->directory));
+    cr_assert_eq(dgraft_node_format(alone->directory, "test", 1, "1=127.0.0.1:7001,2=127.0.0.1:7002", &why), DGRAFT_OK,
+                 "%s", why.text);
+    alone->hub = dgraft_memory_hub_open(NULL, NULL);
+    alone->now_ns = MS;
+    cr_assert_eq(dgraft_memory_open(alone->hub, "127.0.0.1:7001", 1400, 100, &alone->transport), DGRAFT_OK);
+    cr_assert_eq(dgraft_memory_open(alone->hub, "clients", 1400, 100, &doors->clients), DGRAFT_OK);
+    cr_assert_eq(dgraft_memory_open(alone->hub, "stranger", 1400, 100, &doors->stranger), DGRAFT_OK);
+    alone->transport->on_way_max = 16;
+    struct dgraft_driver_options options = {.fs = dgraft_fs_posix(),
+                                            .directory = alone->directory,
+                                            .transport = alone->transport,
+                                            .client_transport = doors->clients,
+                                            .requests = {.context = doors, .request = on_request},
+                                            .machine = {.context = alone, .apply = apply}};
+    dgraft_config_defaults(&options.core, 1);
+    cr_assert_eq(dgraft_driver_open(&options, alone->now_ns, &alone->driver, &why), DGRAFT_OK, "%s", why.text);
+}
+
+static void close_doors(struct doors *doors)
+{
+    dgraft_driver_close(doors->alone.driver);
+    doors->alone.driver = NULL;
+    doors->clients->ops->close(doors->clients);
+    doors->stranger->ops->close(doors->stranger);
+    close_alone(&doors->alone);
+}
+
+/* The stranger sends a datagram to a door, and the driver takes it. Returns whether an answer came back from there. */
+static bool knock(struct doors *doors, const char *door, const uint8_t *bytes, size_t size)
+{
+    struct dgraft_datagram back;
+    struct dgraft_address to;
+    struct iovec piece = {(void *)(uintptr_t)bytes, size};
+    struct dgraft_outgoing outgoing = {.class_ = DGRAFT_SEND_ONE_WAY, .pieces = &piece, .piece_count = 1};
+    dgraft_memory_address(door, &outgoing.address);
+    to = outgoing.address;
+    cr_assert_eq(doors->stranger->ops->send(doors->stranger, &outgoing), DGRAFT_OK);
+    doors->stranger->ops->flush(doors->stranger);
+    run(&doors->alone, 1);
+    if (doors->stranger->ops->receive(doors->stranger, &back, 1) == 0) {
+        return false;
+    }
+    cr_assert(dgraft_address_equal(&back.source, &to), "the answer comes from the other door");
+    dgraft_buffer_release(back.buffer);
+    return true;
+}
+
+static uint64_t refused_senders(const struct doors *doors)
+{
+    struct dgraft_driver_status status;
+    dgraft_driver_status(doors->alone.driver, &status);
+    return status.refused[DGRAFT_REFUSAL_SENDER];
+}
+
+static size_t peer_frame(const struct doors *doors, dgraft_node_id to, uint8_t head[DGRAFT_FRAME_HEAD_MAX])
+{
+    struct dgraft_frame_header header = {.cluster = doors->alone.driver->identity.cluster,
+                                         .to = dgraft_node_set_of(to)};
+    struct dgraft_message message = {.type = DGRAFT_MESSAGE_VOTE_REQUEST, .from = 2, .store = 7, .term = 1};
+    message.u.vote_request.term = 1;
+    size_t size = dgraft_frame_encode(&header, &message, NULL, 0, head);
+    cr_assert_gt(size, 0);
+    return size;
+}
+
+Test(driver, lets_clients_in_by_their_own_door_only_and_peers_by_theirs)
+{
+    static struct doors doors;
+    uint8_t head[DGRAFT_FRAME_HEAD_MAX];
+    size_t padding = 0;
+    struct dgraft_driver_status status;
+    open_doors(&doors);
+    struct dgraft_frame_header header = {.cluster = doors.alone.driver->identity.cluster, .to = 1};
+    struct dgraft_client_request request = {.client = 5, .sequence = 1, .kind = 1};
+    size_t size = dgraft_frame_encode_request(&header, &request, head, &padding);
+    cr_assert_eq(padding, 0);
+
+    cr_assert(knock(&doors, "clients", head, size));
+    cr_assert_eq(doors.requests, 1);
+    cr_assert_eq(refused_senders(&doors), 0);
+    cr_assert_not(knock(&doors, "127.0.0.1:7001", head, size));
+    cr_assert_eq(doors.requests, 1);
+    cr_assert_eq(refused_senders(&doors), 1);
+
+    size = peer_frame(&doors, 1, head);
+    uint64_t received = doors.alone.driver->frames_received;
+    cr_assert_not(knock(&doors, "clients", head, size));
+    cr_assert_eq(refused_senders(&doors), 2);
+    cr_assert_eq(doors.alone.driver->frames_received, received);
+    (void)knock(&doors, "127.0.0.1:7001", head, size);
+    cr_assert_eq(refused_senders(&doors), 2);
+    cr_assert_eq(doors.alone.driver->frames_received, received + 1);
+    dgraft_driver_status(doors.alone.driver, &status);
+    cr_assert_eq(status.client_transport.received_datagrams, 2);
+    cr_assert_eq(status.transport.received_datagrams, 2);
+    close_doors(&doors);
+}
+
+Test(driver, counts_what_it_overhears_apart_where_all_hear_everything)
+{
+    static struct doors doors;
+    uint8_t head[DGRAFT_FRAME_HEAD_MAX];
+    struct dgraft_driver_status status;
+    open_doors(&doors);
+    size_t size = peer_frame(&doors, 2, head);
+    (void)knock(&doors, "127.0.0.1:7001", head, size);
+    dgraft_driver_status(doors.alone.driver, &status);
+    cr_assert_eq(status.refused[DGRAFT_REFUSAL_RECEIVER], 1, "on a carrier with an address for each");
+    cr_assert_eq(status.frames_overheard, 0);
+    doors.alone.transport->one_send_for_all = true;
+    (void)knock(&doors, "127.0.0.1:7001", head, size);
+    (void)knock(&doors, "clients", head, size); /* which is no such carrier */
+    dgraft_driver_status(doors.alone.driver, &status);
+    cr_assert_eq(status.refused[DGRAFT_REFUSAL_RECEIVER], 2);
+    cr_assert_eq(status.frames_overheard, 1);
+    close_doors(&doors);
+}
+
+Test(driver, has_half_of_what_a_carrier_holds_for_a_peer_taken_by_appends)
+{
+    static struct doors doors;
+    open_doors(&doors);
+    cr_assert_eq(doors.alone.driver->options.core.inflight_max, 8);
+    close_doors(&doors);
+}

@@ -173,6 +173,13 @@ Test(members, that_are_wrong_are_named_in_one_sentence)
         {"1=a:1/", "/learner"},
         {"1=a:1/learnerx", "/learner"},
         {"1=a:1,1=b:2", "second time"},
+        {"1=ipc://", "/learner"},
+        {"1=ipc://run/a", "ipc:///PATH"},
+        {"1=ipc:///run/a b", "cannot stand there"},
+        {"1=ipc:///run/a=b", "cannot stand there"},
+        {"1=ipc:///learner", "cannot stand there"},
+        {"1=ipc:///run/a/learner", "no voter"},
+        {"1=ipc:///2345678901234567890123456789012345678901234567890123456789012345", "more than 63"},
         {"1=a:1/learner", "no voter"},
         {"1=x2345678901234567890123456789012345678901234567890123456789012345678901:1", "more than 63"},
     };
@@ -184,6 +191,20 @@ Test(members, that_are_wrong_are_named_in_one_sentence)
         cr_assert_not_null(strstr(why, cases[i].says), "\"%s\": %s", cases[i].text, why);
         cr_assert_null(strchr(why, '\x1b'), "what a terminal would obey is not printed");
     }
+}
+
+Test(members, may_have_paths_for_addresses)
+{
+    struct dgraft_members members;
+    char why[200] = "";
+    enum dgraft_status status =
+        dgraft_members_parse("2=ipc:///run/b/learner,1=ipc:///run/a:7/learners,3=a:1", &members, why, sizeof why);
+    cr_assert_eq(status, DGRAFT_OK, "%s", why);
+    cr_assert_eq(members.count, 3);
+    cr_assert_str_eq(members.items[0].address, "ipc:///run/a:7/learners");
+    cr_assert_eq(members.items[0].roles, DGRAFT_MEMBER_VOTER);
+    cr_assert_str_eq(members.items[1].address, "ipc:///run/b");
+    cr_assert_eq(members.items[1].roles, DGRAFT_MEMBER_LEARNER);
 }
 
 Test(members, are_at_most_sixteen)
