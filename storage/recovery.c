@@ -269,7 +269,7 @@ static enum dgraft_status read_headers(struct pass *pass)
 }
 
 /* Asks the table about what stands at an offset, once it is known not to be good. */
-static enum dgraft_status judge(struct pass *pass, uint64_t offset, uint64_t number, bool fenced,
+static enum dgraft_status judge(struct pass *pass, uint64_t offset, uint64_t number, dgraft_index index, bool fenced,
                                 enum dgraft_batch_verdict *verdict)
 {
     struct dgraft_batch_facts facts = {
@@ -286,7 +286,6 @@ static enum dgraft_status judge(struct pass *pass, uint64_t offset, uint64_t num
     if (*verdict != DGRAFT_BATCH_DAMAGED) {
         return DGRAFT_OK;
     }
-    const dgraft_index index = (pass->has_last ? pass->out->last.last.index : pass->out->log.last.index) + 1;
     if (facts.look == DGRAFT_LOOK_WRONG) {
         return damaged(pass, pass->scan.sequence, offset, index, dgraft_refusal_text(pass->scanned.batch.refusal));
     }
@@ -324,7 +323,8 @@ static enum dgraft_status find_top(struct pass *pass, size_t *top)
         enum dgraft_batch_verdict verdict = DGRAFT_BATCH_END;
         enum dgraft_status status = error != 0 ? failed(pass, segment->sequence, error) : DGRAFT_OK;
         if (status == DGRAFT_OK) {
-            status = judge(pass, DGRAFT_BLOCK_BYTES, segment->header.first_batch, false, &verdict);
+            status =
+                judge(pass, DGRAFT_BLOCK_BYTES, segment->header.first_batch, segment->header.first, false, &verdict);
         }
         if (status == DGRAFT_OK && verdict == DGRAFT_BATCH_TORN) {
             uint64_t end;
@@ -480,7 +480,8 @@ static enum dgraft_status read_batches(struct pass *pass, size_t at, uint64_t li
             pass->scanned.look = DGRAFT_LOOK_WRONG;
         }
         enum dgraft_batch_verdict verdict = DGRAFT_BATCH_DAMAGED;
-        const enum dgraft_status status = judge(pass, offset, number, number > limit, &verdict);
+        const dgraft_index index = (pass->has_last ? out->last.last.index : out->log.last.index) + 1;
+        const enum dgraft_status status = judge(pass, offset, number, index, number > limit, &verdict);
         if (status == DGRAFT_OK && verdict == DGRAFT_BATCH_TORN) {
             uint64_t end;
             error = dgraft_scan_zeros(&pass->scan, offset, &end);

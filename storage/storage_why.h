@@ -8,8 +8,8 @@
 
 /* What to do about damage. One text, so that every message and finding says the same. */
 #define DGRAFT_REMEDY_DAMAGE                                                                                           \
-    "restore this file from a copy, or remove this node from the cluster, delete its directory and add it again as a " \
-    "new store: the other members hold the data"
+    "restore this file from a copy; without one keep this node stopped and its directory as it is: the others go "     \
+    "on while they are a majority, and a node made anew under its number would forget what they counted on"
 
 /* Writes a sentence to `why` (may be NULL) and returns `status`. */
 __attribute__((format(printf, 3, 4))) enum dgraft_status

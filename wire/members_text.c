@@ -169,6 +169,16 @@ static void insert(struct dgraft_members *members, const struct dgraft_member *m
     members->count++;
 }
 
+static const struct dgraft_member *find_address(const struct dgraft_members *members, const char *address)
+{
+    for (uint32_t i = 0; i < members->count; i++) {
+        if (strcmp(members->items[i].address, address) == 0) {
+            return &members->items[i];
+        }
+    }
+    return NULL;
+}
+
 static bool has_voter(const struct dgraft_members *members)
 {
     for (uint32_t i = 0; i < members->count; i++) {
@@ -192,6 +202,10 @@ enum dgraft_status dgraft_members_parse(const char *text, struct dgraft_members 
         }
         if (dgraft_members_find(out, member.id) != NULL) {
             return wrong(&part, "names node %u a second time", (unsigned)member.id);
+        }
+        const struct dgraft_member *there = find_address(out, member.address);
+        if (there != NULL) {
+            return wrong(&part, "has the address of node %u: each member listens at its own", (unsigned)there->id);
         }
         if (out->count == DGRAFT_MEMBERS_MAX) {
             return wrong(&part, "is one member too many: at most %u are possible", DGRAFT_MEMBERS_MAX);

@@ -91,7 +91,8 @@ void kv_service_free(struct kv_service *service)
 static struct context *context_take(struct kv_service *service, struct dgraft_driver *driver,
                                     const struct dgraft_request *request)
 {
-    size_t bytes = request->request.payload_bytes;
+    /* What is kept is the whole buffer that the request came in, however little of it the request says it is. */
+    size_t bytes = request->buffer->capacity;
     struct context *context = service->free;
     bool fits = service->stats.bytes == 0 ||
                 (bytes <= service->options.bytes_max && service->stats.bytes <= service->options.bytes_max - bytes);

@@ -66,6 +66,16 @@ static uint64_t number_or_misuse(const char *name, const char *text, uint64_t mi
     return value;
 }
 
+static const char *address_or_misuse(const char *name, const char *text, const struct argp_state *state)
+{
+    char escaped[80];
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || colon == text || colon[1] == '\0') {
+        argp_error(state, "%s wants HOST:PORT, not '%s'", name, cli_escape_text(text, escaped, sizeof(escaped)));
+    }
+    return text;
+}
+
 static enum dgraft_carrier carrier_or_misuse(const char *text, const struct argp_state *state)
 {
     char escaped[80];
@@ -80,13 +90,13 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     struct arguments *arguments = state->input;
     switch (key) {
     case OPTION_LISTEN:
-        arguments->listen = argument;
+        arguments->listen = address_or_misuse("--listen", argument, state);
         return 0;
     case OPTION_CARRIER:
         arguments->carrier = carrier_or_misuse(argument, state);
         return 0;
     case OPTION_CLIENTS:
-        arguments->listen_clients = argument;
+        arguments->listen_clients = address_or_misuse("--listen-clients", argument, state);
         return 0;
     case OPTION_ELECTION:
         arguments->election_ms = number_or_misuse("--election-timeout", argument, 10, 60000, state);

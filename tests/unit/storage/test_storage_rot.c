@@ -226,6 +226,17 @@ Test(rot, a_missing_segment_is_named)
     done(memory);
 }
 
+Test(rot, the_index_named_is_the_first_that_is_missing)
+{
+    struct memory_fs *memory = filled(true);
+    uint64_t size;
+    memory_fs_bytes(memory, names[3], &size)[4096 + 20] ^= 1;
+    cr_assert(refused(memory, false, names[3], 4116));
+    cr_assert_not_null(strstr(why.text, names[3]), "%s", why.text);
+    cr_assert_not_null(strstr(why.text, "index 6"), "three segments: entries 6 to 10 begin the newest; %s", why.text);
+    done(memory);
+}
+
 Test(rot, segments_in_each_others_place_are_refused)
 {
     struct memory_fs *memory = filled(true);

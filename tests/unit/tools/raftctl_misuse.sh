@@ -100,6 +100,8 @@ expect 2 'wants a number' "$raftd" a --datagram-bytes 65001
 expect 2 'less than half' "$raftd" a --election-timeout 100 --heartbeat 50
 expect 2 'less than half' "$raftd" a --heartbeat 150
 expect 2 'unrecognized option' "$raftd" --frobnicate
+expect 2 'wants HOST:PORT' "$raftd" a --listen ''
+expect 2 'wants HOST:PORT' "$raftd" a --listen 127.0.0.1
 
 # The environment is no misuse.
 expect 1 'nowhere' "$raftd" nowhere

@@ -45,13 +45,13 @@ static void close_all(void)
 
 TestSuite(service, .init = open_all, .fini = close_all);
 
-/* A request arrives from 127.0.0.<host>, in a buffer that is exactly as large. */
-static void arrive(uint8_t host, uint64_t sequence, uint32_t kind, const void *payload, size_t size)
+/* A request arrives from 127.0.0.<host>, in a buffer that has `rest` bytes more. */
+static void arrive_in(size_t rest, uint8_t host, uint64_t sequence, uint32_t kind, const void *payload, size_t size)
 {
     struct dgraft_buffer *buffer = calloc(1, sizeof(*buffer));
     struct dgraft_request_handler handler = kv_service_handler(service);
     buffer->bytes = malloc(size == 0 ? 1 : size);
-    buffer->capacity = size;
+    buffer->capacity = size + rest;
     buffer->references = 1;
     buffer->free = buffer_free;
     buffers_alive++;
@@ -65,6 +65,11 @@ static void arrive(uint8_t host, uint64_t sequence, uint32_t kind, const void *p
                                      .buffer = buffer};
     handler.request(handler.context, driver, &request);
     dgraft_buffer_release(buffer);
+}
+
+static void arrive(uint8_t host, uint64_t sequence, uint32_t kind, const void *payload, size_t size)
+{
+    arrive_in(0, host, sequence, kind, payload, size);
 }
 
 static void ask(uint64_t sequence, uint32_t kind, const char *key, const char *value)
@@ -393,4 +398,19 @@ Test(service, tells_its_status_as_json)
     cr_assert_eq(json_integer_value(field(second, "match")), 6);
     cr_assert(json_is_null(field(second, "heard_ms")), "nobody knows the time here");
     json_decref(root);
+}
+
+Test(service, counts_the_whole_buffer_that_a_small_request_came_in)
+{
+    uint8_t bytes[64];
+    const size_t size = kv_bytes_request(bytes, "key", 3, "value", 5);
+    close_all();
+    open_with(100, 10000);
+    arrive_in(4000, 1, 1, KV_PUT, bytes, size);
+    arrive_in(4000, 1, 2, KV_PUT, bytes, size);
+    cr_assert_eq(under_way(), 2);
+    arrive_in(4000, 1, 3, KV_PUT, bytes, size);
+    expect_answer(1, 3, DGRAFT_CLIENT_BUSY);
+    end(0, DGRAFT_PROPOSAL_REFUSED, DGRAFT_OUTCOME_BUSY, 0);
+    end(1, DGRAFT_PROPOSAL_REFUSED, DGRAFT_OUTCOME_BUSY, 0);
 }

@@ -173,6 +173,7 @@ Test(members, that_are_wrong_are_named_in_one_sentence)
         {"1=a:1/", "/learner"},
         {"1=a:1/learnerx", "/learner"},
         {"1=a:1,1=b:2", "second time"},
+        {"1=a:1,3=b:2,2=a:1", "address of node 1"},
         {"1=ipc://", "/learner"},
         {"1=ipc://run/a", "ipc:///PATH"},
         {"1=ipc:///run/a b", "cannot stand there"},
