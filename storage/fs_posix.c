@@ -146,12 +146,6 @@ static int posix_list(struct dgraft_fs *fs, const char *path, int (*found)(void 
     return result;
 }
 
-static int posix_allocate(struct dgraft_fs *fs, int file, uint64_t size)
-{
-    (void)fs;
-    return or_errno(fallocate(file, 0, 0, (off_t)size));
-}
-
 static const struct dgraft_fs_ops posix_ops = {
     .open = posix_open,
     .close = posix_close,
@@ -167,7 +161,6 @@ static const struct dgraft_fs_ops posix_ops = {
     .make_directory = posix_make_directory,
     .sync_directory = posix_sync_directory,
     .list = posix_list,
-    .allocate = posix_allocate,
 };
 
 struct dgraft_fs *dgraft_fs_posix(void)

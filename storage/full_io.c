@@ -200,20 +200,6 @@ int dgraft_disk_write(struct dgraft_disk *disk, int file, struct iovec *pieces, 
     return 0;
 }
 
-int dgraft_disk_allocate(struct dgraft_disk *disk, int file, uint64_t size)
-{
-    int interruptions = 0;
-    int result;
-    if (disk->fs->ops->allocate == NULL) {
-        return -EOPNOTSUPP;
-    }
-    do {
-        result = disk->fs->ops->allocate(disk->fs, file, size);
-        atomic_fetch_add_explicit(&disk->system_calls, 1, memory_order_relaxed);
-    } while (interrupted(disk, &interruptions, result));
-    return result;
-}
-
 int dgraft_disk_zero(struct dgraft_disk *disk, int file, uint64_t begin, uint64_t end)
 {
     while (begin < end) {

@@ -45,10 +45,6 @@ int64_t dgraft_disk_read(struct dgraft_disk *disk, int file, void *bytes, size_t
 /* Writes all of the pieces, which it changes on the way. Returns 0 or a negative errno. */
 int dgraft_disk_write(struct dgraft_disk *disk, int file, struct iovec *pieces, size_t piece_count, uint64_t offset);
 
-/* Makes an empty file `size` bytes of zeros without writing them. Returns 0 or a negative errno; -EOPNOTSUPP when the
- * file system cannot. */
-int dgraft_disk_allocate(struct dgraft_disk *disk, int file, uint64_t size);
-
 /* Writes zeros from offset `begin` up to `end`. */
 int dgraft_disk_zero(struct dgraft_disk *disk, int file, uint64_t begin, uint64_t end);
 

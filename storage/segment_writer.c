@@ -27,23 +27,6 @@ bool dgraft_writer_save(struct dgraft_writer *writer, const struct dgraft_state_
     return result < 0 ? fail(writer, "sync", "state", result) : true;
 }
 
-/* A segment that was filled in less than this leaves no time to fill the next with zeros: at such a pace the zeros
- * would be half of what the disk is given to write. Room that is only reserved costs each sync a little more, and few
- * syncs are made per segment then. */
-#define HURRY_NS UINT64_C(250000000)
-
-/* Fills a new file with zeros. Returns 0 or a negative errno. */
-static int fill(struct dgraft_writer *writer, int file, uint64_t bytes)
-{
-    if (writer->hurried) {
-        const int result = dgraft_disk_allocate(writer->disk, file, bytes);
-        if (result >= 0 || result == -ENOSPC) {
-            return result;
-        }
-    }
-    return dgraft_disk_zero(writer->disk, file, 0, bytes);
-}
-
 /* Makes a segment of zeros whose name is durable. Returns the file or a negative errno. */
 static int make_segment(struct dgraft_writer *writer, const char *name, uint64_t bytes)
 {
@@ -54,7 +37,7 @@ static int make_segment(struct dgraft_writer *writer, const char *name, uint64_t
         result = file < 0 ? file : dgraft_disk_truncate(writer->disk, file, 0);
     }
     if (result >= 0) {
-        result = fill(writer, file, bytes);
+        result = dgraft_disk_zero(writer->disk, file, 0, bytes);
     }
     if (result >= 0) {
         result = dgraft_disk_sync(writer->disk, file);
@@ -109,10 +92,6 @@ static bool take_spare(struct dgraft_writer *writer, const struct dgraft_batch *
             return fail(writer, "sync the directory of", name, named);
         }
     }
-    /* The clock is for people, and may step: then one segment is made the other way. */
-    writer->hurried = writer->begun_wall_ns != 0 && batch->wall_clock_ns > writer->begun_wall_ns &&
-                      batch->wall_clock_ns - writer->begun_wall_ns < HURRY_NS;
-    writer->begun_wall_ns = batch->wall_clock_ns;
     /* A spare that an earlier process left: how much of it the disk has is not certain. */
     writer->made_bytes = writer->spare_file >= 0 && !writer->spare_named ? 0 : bytes;
     writer->spare_file = -1;

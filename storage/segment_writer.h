@@ -30,12 +30,10 @@ struct dgraft_writer {
     uint64_t number;            /* of the newest batch in force */
     uint32_t chain;             /* its checksum */
     uint64_t next_number;       /* of the next batch: above all that were ever begun */
-    pthread_mutex_t spare_lock; /* held while a spare is made or taken; guards the five below and `sequence` */
+    pthread_mutex_t spare_lock; /* held while a spare is made or taken; guards the three below and `sequence` */
     int spare_file;             /* -1: none; its sequence is sequence + 1 */
     uint64_t spare_bytes;
-    bool spare_named;       /* its name is durable */
-    bool hurried;           /* the newest segment but one was filled quickly */
-    uint64_t begun_wall_ns; /* when the newest was taken into use; 0 unknown */
+    bool spare_named; /* its name is durable */
     _Atomic uint64_t spares_late;
     struct dgraft_failure failure;
     atomic_bool failed;

@@ -46,8 +46,6 @@ struct dgraft_fs_ops {
     int (*sync_directory)(struct dgraft_fs *fs, const char *path);
     /* Calls found() for each name but "." and ".."; stops and returns its result when that is not 0. */
     int (*list)(struct dgraft_fs *fs, const char *path, int (*found)(void *context, const char *name), void *context);
-    /* Makes an empty file `size` bytes of zeros without writing them, as fallocate. May be NULL: cannot be done. */
-    int (*allocate)(struct dgraft_fs *fs, int file, uint64_t size);
 };
 
 /* The operating system's files. One static object without state; do not free. */

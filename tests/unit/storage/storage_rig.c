@@ -104,8 +104,7 @@ enum dgraft_status rig_do(struct dgraft_storage *storage, const struct rig_log *
                                                  .records = pieces,
                                                  .record_pieces = 2 * (size_t)write->count,
                                                  .commit = before->commit,
-                                                 .wall_clock_ns =
-                                                     write->wall_clock_ns != 0 ? write->wall_clock_ns : 1000,
+                                                 .wall_clock_ns = 1000,
                                                  .entries = entries};
     enum dgraft_status status = dgraft_storage_prepare(storage, &planned);
     memset(entries, 0xEE, (write->count + 1) * sizeof *entries); /* borrowed for prepare only */

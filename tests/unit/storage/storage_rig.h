@@ -29,7 +29,6 @@ struct rig_write {
     dgraft_term entry_term;
     uint32_t payload_bytes; /* of the first; each further one is one byte larger */
     bool membership;        /* the first entry is one */
-    uint64_t wall_clock_ns; /* 0: 1,000 */
 };
 
 extern const struct dgraft_identity rig_identity;

@@ -124,22 +124,3 @@ Test(full_io, goes_on_after_short_counts_and_interruptions)
         memory_fs_free(memory);
     }
 }
-
-Test(full_io, reserves_zeros_without_writing_them_where_the_file_system_can)
-{
-    char read[3] = "xx";
-    const int file = dgraft_disk_open(&disk, "file", DGRAFT_FS_CREATE);
-    const int result = dgraft_disk_allocate(&disk, file, 100000);
-    if (result != -EOPNOTSUPP) {
-        cr_assert_eq(result, 0);
-        cr_assert_eq(dgraft_disk_size(&disk, file), 100000);
-        cr_assert_eq(dgraft_disk_read(&disk, file, read, 2, 99998), 2);
-        cr_assert_eq(memcmp(read, "\0\0", 2), 0);
-    }
-    dgraft_disk_close(&disk, file);
-    struct memory_fs *memory = memory_fs_new();
-    struct dgraft_disk without;
-    dgraft_disk_init(&without, memory_fs_seam(memory), "");
-    cr_assert_eq(dgraft_disk_allocate(&without, 0, 100), -EOPNOTSUPP, "a seam that cannot");
-    memory_fs_free(memory);
-}

@@ -3,7 +3,6 @@
 
 #include <criterion/criterion.h>
 #include <dgraft/inspect.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -287,57 +286,4 @@ Test(storage, does_one_write_and_one_sync_for_a_batch)
     cr_assert_eq(after.writes - before.writes, 1);
     cr_assert_eq(after.syncs - before.syncs, 1);
     cr_assert_eq(after.system_calls - before.system_calls, 2);
-}
-
-static unsigned allocations;
-
-/* As fallocate: the file becomes that large, and reads as zeros. */
-static int count_allocation(struct dgraft_fs *seam, int file, uint64_t size)
-{
-    char zero = 0;
-    struct iovec piece = {&zero, 1};
-    allocations++;
-    return seam->ops->pwritev(seam, file, &piece, 1, size - 1) == 1 ? 0 : -EIO;
-}
-
-/* Writes segments full, one batch every `pace_ns` of wall clock. Returns how many were reserved instead of zeroed. */
-static unsigned reserved_at_pace(uint64_t pace_ns)
-{
-    static struct rig_log log;
-    struct dgraft_why said = {""};
-    struct memory_fs *files = memory_fs_new();
-    struct dgraft_fs *seam = memory_fs_seam(files);
-    struct dgraft_fs_ops ops = *seam->ops;
-    struct dgraft_storage *paced;
-    const struct dgraft_storage_options options = {.segment_bytes = 65536};
-    memset(&log, 0, sizeof log);
-    ops.allocate = count_allocation;
-    seam->ops = &ops;
-    allocations = 0;
-    cr_assert_eq(rig_format(seam, &log, &said), DGRAFT_OK);
-    cr_assert_eq(dgraft_storage_open(seam, "node", &options, &paced, &said), DGRAFT_OK, "%s", said.text);
-    for (uint64_t i = 0; i < 60; i++) {
-        const struct rig_write write = {.log = true,
-                                        .keep = log.last,
-                                        .count = 5,
-                                        .entry_term = 1,
-                                        .payload_bytes = 3000,
-                                        .wall_clock_ns = UINT64_C(1000000000000) + i * pace_ns};
-        cr_assert_eq(rig_do(paced, &log, &write), DGRAFT_OK);
-        rig_apply(&log, &write);
-        dgraft_storage_spare(paced);
-    }
-    cr_assert_eq(dgraft_storage_close(paced, &said), DGRAFT_OK);
-    cr_assert_eq(dgraft_storage_open(seam, "node", &options, &paced, &said), DGRAFT_OK, "%s", said.text);
-    const char *differs = rig_log_differs(paced, &log);
-    cr_assert_null(differs, "%s", differs);
-    dgraft_storage_abandon(paced);
-    memory_fs_free(files);
-    return allocations;
-}
-
-Test(storage, reserves_segments_that_fill_too_fast_to_be_zeroed_and_zeroes_the_others)
-{
-    cr_assert_gt(reserved_at_pace(UINT64_C(1000000)), 5, "a segment of four batches fills in 4 ms");
-    cr_assert_eq(reserved_at_pace(UINT64_C(100000000)), 0, "in 400 ms");
 }
