@@ -49,8 +49,31 @@ static struct dgraft_fs *files(const struct dgraft_node_options *options)
     return options->fs != NULL ? options->fs : dgraft_fs_posix();
 }
 
+/* Says what opening mended. It is said here because this is the first opening: the driver finds the directory mended.
+ */
+static void say_mended(const struct dgraft_node_options *options, const struct dgraft_found *found)
+{
+    char text[512];
+    if (options->sink.log == NULL) {
+        return;
+    }
+    if (found->save_lost) {
+        (void)snprintf(
+            text, sizeof text,
+            "%.200s/state had lost the newest save of term and vote; the log gave the term back, and this node "
+            "does not vote in term %llu; look after this disk",
+            options->directory, (unsigned long long)found->term);
+        options->sink.log(options->sink.context, DGRAFT_LOG_WARNING, text);
+    }
+    if (found->torn_bytes > 0) {
+        (void)snprintf(text, sizeof text, "%.200s: cut %llu bytes of a write that never finished", options->directory,
+                       (unsigned long long)found->torn_bytes);
+        options->sink.log(options->sink.context, DGRAFT_LOG_INFO, text);
+    }
+}
+
 /* What the directory says of itself: its node id, and where that node listens. The lock is given back at once. */
-static enum dgraft_status ask_directory(struct dgraft_fs *fs, const char *directory, dgraft_node_id *id,
+static enum dgraft_status ask_directory(const struct dgraft_node_options *options, dgraft_node_id *id,
                                         struct dgraft_member *self, struct dgraft_why *why)
 {
     struct dgraft_storage *storage = NULL;
@@ -60,12 +83,13 @@ static enum dgraft_status ask_directory(struct dgraft_fs *fs, const char *direct
     size_t used = 0;
     struct dgraft_record record;
     struct dgraft_members members;
-    struct dgraft_storage_options options = {0};
-    enum dgraft_status status = dgraft_storage_open(fs, directory, &options, &storage, why);
+    struct dgraft_storage_options defaults = {0};
+    enum dgraft_status status = dgraft_storage_open(files(options), options->directory, &defaults, &storage, why);
     if (status != DGRAFT_OK) {
         return status;
     }
     dgraft_storage_found(storage, &found);
+    say_mended(options, &found);
     *id = found.identity.node;
     *self = (struct dgraft_member){0};
     status = dgraft_storage_read(storage, found.membership_index, found.membership_index, bytes, sizeof bytes, &count,
@@ -156,7 +180,7 @@ static enum dgraft_status open_parts(struct dgraft_node *node, const struct dgra
     struct dgraft_driver_options driver;
     struct dgraft_member self;
     dgraft_node_id id = 0;
-    enum dgraft_status status = ask_directory(files(options), options->directory, &id, &self, why);
+    enum dgraft_status status = ask_directory(options, &id, &self, why);
     if (status != DGRAFT_OK) {
         return status;
     }

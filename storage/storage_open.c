@@ -266,6 +266,7 @@ static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraf
         cut(storage, recovery);
     }
     storage->torn_bytes = recovery->torn_bytes;
+    storage->save_lost = recovery->choice.lost;
     storage->wall_clock_ns = storage->log.newest.wall_clock_ns;
     storage->segments = storage->writer.sequence;
     return DGRAFT_OK;
@@ -336,6 +337,7 @@ void dgraft_storage_found(const struct dgraft_storage *storage, struct dgraft_fo
         .runs = log->runs,
         .run_count = log->run_count,
         .torn_bytes = storage->torn_bytes,
+        .save_lost = storage->save_lost,
         .rewritten = storage->rewritten,
     };
 }

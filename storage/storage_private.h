@@ -52,6 +52,7 @@ struct dgraft_storage {
     bool marked;            /* the last batch in the file marks the floor, and knows of the newest save */
     uint64_t wall_clock_ns; /* newest that was written */
     uint64_t torn_bytes;
+    bool save_lost;
     uint64_t rewritten;
     uint64_t writes;
     uint64_t segments;

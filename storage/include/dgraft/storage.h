@@ -77,6 +77,7 @@ struct dgraft_found {
     const struct dgraft_term_run *runs; /* oldest first, up to runs_max, the newest ones */
     uint32_t run_count;
     uint64_t torn_bytes; /* cut from the tail by this open */
+    bool save_lost;      /* the newest save of term and vote was: `vote` keeps this node from voting in `term` */
     uint64_t rewritten;  /* entries written again by this open */
 };
 void dgraft_storage_found(const struct dgraft_storage *storage, struct dgraft_found *found);

@@ -182,6 +182,7 @@ Test(rot, both_copies_of_the_newest_save_lost_after_the_log_knew_of_it_block_the
     cr_assert_eq(dgraft_storage_open(memory_fs_seam(memory), "node", &small, &storage, &why), DGRAFT_OK);
     dgraft_storage_found(storage, &found);
     cr_assert_eq(found.term, 2);
+    cr_assert(found.save_lost, "whoever starts the node is told");
     cr_assert_eq(found.vote, rig_identity.node, "a vote for itself keeps it from voting for another in this term");
     const char *differs = rig_log_differs(storage, wanted);
     cr_assert_null(differs, "%s", differs);
@@ -189,6 +190,7 @@ Test(rot, both_copies_of_the_newest_save_lost_after_the_log_knew_of_it_block_the
     cr_assert_eq(dgraft_storage_open(memory_fs_seam(memory), "node", &small, &storage, &why), DGRAFT_OK);
     dgraft_storage_found(storage, &found);
     cr_assert_eq(found.vote, rig_identity.node, "and it stays so");
+    cr_assert_not(found.save_lost, "once");
     dgraft_storage_abandon(storage);
     done(memory);
 }
