@@ -18,7 +18,8 @@
 #define UDP_DATAGRAM_BYTES_MAX     65000u
 #define UDP_SOCKET_BUFFER_DEFAULT  (4u * 1024 * 1024)
 
-#define UDP_SEND_BATCH       128u /* two of the largest sets of receivers */
+#define UDP_DIRECT_BYTES     8192u /* from here on a datagram is not worth copying */
+#define UDP_SEND_BATCH       128u  /* two of the largest sets of receivers */
 #define UDP_SEND_ARENA_BYTES (512u * 1024)
 
 /* A coalesced message is at most 64 KiB: so large is each place that one may arrive in. Of a place that never held much

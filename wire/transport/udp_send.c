@@ -1,5 +1,5 @@
-/* What leaves by udp. A datagram is copied into the arena and waits for flush; a message cut into segments leaves at
- * once from where it lies, as one message to the kernel per 64 of them.
+/* What leaves by udp. A small datagram is copied into the arena and waits for flush; a large one, and a message cut
+ * into segments, leave at once from where they lie, segments as one message to the kernel per 64 of them.
  *
  * Nothing here fails: what the operating system refuses is counted, and as good as lost.
  */
@@ -349,6 +349,28 @@ static void send_segments(struct dgraft_udp *udp, struct dgraft_pieces pieces, s
     }
 }
 
+/* Sends one large datagram from where its pieces lie: copying it into the queue would cost more than its own system
+ * call. */
+static void send_directly(struct dgraft_udp *udp, struct dgraft_pieces pieces, size_t bytes, struct receivers *list)
+{
+    struct iovec vectors[UDP_CHUNK_PIECES];
+    struct mmsghdr messages[DGRAFT_NODE_ID_MAX];
+    int errors[DGRAFT_NODE_ID_MAX];
+    const size_t vector_count = slice(&pieces, bytes, vectors);
+    for (unsigned i = 0; i < list->count; i++) {
+        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &list->items[i],
+                                                   .msg_namelen = list->sizes[i],
+                                                   .msg_iov = vectors,
+                                                   .msg_iovlen = vector_count}};
+    }
+    hand_over(udp, messages, errors, list->count);
+    for (unsigned i = 0; i < list->count; i++) {
+        udp->stats.send_failures += errors[i] != 0;
+        udp->stats.sent_datagrams += errors[i] == 0;
+        udp->stats.sent_bytes += errors[i] == 0 ? bytes : 0;
+    }
+}
+
 enum dgraft_status dgraft_udp_send(struct dgraft_transport *transport, const struct dgraft_outgoing *outgoing)
 {
     struct dgraft_udp *udp = dgraft_udp_of(transport);
@@ -363,7 +385,10 @@ enum dgraft_status dgraft_udp_send(struct dgraft_transport *transport, const str
         return DGRAFT_OK;
     }
     struct dgraft_pieces pieces = {.items = outgoing->pieces, .count = outgoing->piece_count};
-    if (bytes <= datagram) {
+    if (bytes <= datagram && bytes >= UDP_DIRECT_BYTES && outgoing->piece_count <= UDP_CHUNK_PIECES) {
+        dgraft_udp_flush(transport); /* what was queued before it leaves before it */
+        send_directly(udp, pieces, bytes, &list);
+    } else if (bytes <= datagram) {
         queue(udp, &pieces, bytes, &list);
     } else {
         send_segments(udp, pieces, bytes, datagram, &list);

@@ -459,6 +459,50 @@ Test(udp, sends_segments_in_many_pieces_and_segments_beyond_the_gso_limit)
     server->ops->close(server);
 }
 
+Test(udp, sends_a_large_datagram_from_its_pieces_to_every_receiver_and_in_its_place)
+{
+    struct dgraft_transport *first = open_at("127.0.0.1:0", 40000, 0);
+    struct dgraft_transport *second = open_at("127.0.0.1:0", 40000, 0);
+    struct dgraft_transport *client = open_at("127.0.0.1:0", 40000, 0);
+    add_peer(client, 1, first);
+    add_peer(client, 2, second);
+    uint8_t *bytes = pattern(20000);
+    char before[] = "before";
+    char after[] = "after";
+    struct iovec small = {before, sizeof before};
+    struct iovec pieces[4] = {{bytes, 7}, {bytes + 7, 0}, {bytes + 7, 12000}, {bytes + 12007, 7993}};
+    struct dgraft_outgoing outgoing = {.to = 3, .class_ = DGRAFT_SEND_ONE_WAY, .pieces = &small, .piece_count = 1};
+    cr_assert_eq(client->ops->send(client, &outgoing), DGRAFT_OK);
+    outgoing.pieces = pieces;
+    outgoing.piece_count = 4;
+    cr_assert_eq(client->ops->send(client, &outgoing), DGRAFT_OK);
+    small = (struct iovec){after, sizeof after};
+    outgoing.pieces = &small;
+    outgoing.piece_count = 1;
+    cr_assert_eq(client->ops->send(client, &outgoing), DGRAFT_OK);
+    client->ops->flush(client);
+    struct dgraft_transport *servers[2] = {first, second};
+    for (int i = 0; i < 2; i++) {
+        struct dgraft_datagram datagram = take_one(servers[i]);
+        cr_assert_eq(datagram.size, sizeof before);
+        dgraft_buffer_release(datagram.buffer);
+        datagram = take_one(servers[i]);
+        cr_assert_eq(datagram.size, 20000);
+        cr_assert_eq(memcmp(datagram.bytes, bytes, 20000), 0);
+        dgraft_buffer_release(datagram.buffer);
+        datagram = take_one(servers[i]);
+        cr_assert_eq(datagram.size, sizeof after);
+        dgraft_buffer_release(datagram.buffer);
+        expect_nothing(servers[i]);
+    }
+    cr_assert_eq(stats_of(client).sent_datagrams, 6);
+    cr_assert_eq(stats_of(client).send_failures, 0);
+    free(bytes);
+    client->ops->close(client);
+    first->ops->close(first);
+    second->ops->close(second);
+}
+
 Test(udp, carries_datagrams_up_to_the_configured_size_and_refuses_larger_ones)
 {
     const size_t sizes[] = {65000, 1400, 60000};
