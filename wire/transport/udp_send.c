@@ -140,7 +140,7 @@ static void send_plainly(struct dgraft_udp *udp, unsigned at)
     struct dgraft_udp_outbox *out = &udp->out;
     struct mmsghdr messages[UDP_SEGMENTS_MAX];
     struct iovec vectors[UDP_SEGMENTS_MAX];
-    int errors[UDP_SEGMENTS_MAX];
+    int errors[UDP_SEGMENTS_MAX] = {0};
     const size_t width = width_of(&out->widths[at]);
     uint8_t *bytes = out->vectors[at].iov_base;
     size_t left = out->vectors[at].iov_len;
@@ -355,7 +355,7 @@ static void send_directly(struct dgraft_udp *udp, struct dgraft_pieces pieces, s
 {
     struct iovec vectors[UDP_CHUNK_PIECES];
     struct mmsghdr messages[DGRAFT_NODE_ID_MAX];
-    int errors[DGRAFT_NODE_ID_MAX];
+    int errors[DGRAFT_NODE_ID_MAX] = {0};
     const size_t vector_count = slice(&pieces, bytes, vectors);
     for (unsigned i = 0; i < list->count; i++) {
         messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &list->items[i],

@@ -3,10 +3,12 @@
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,24 +54,50 @@ static void apply(void *context, const struct dgraft_applied *entries, size_t co
     (void)pthread_mutex_unlock(&member->lock);
 }
 
-/* Lets the system choose free ports: each socket is closed again just before its node opens. */
+/* Returns a socket bound to a tcp port, -1 when somebody has it. */
+static int bind_tcp(unsigned port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int file = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_geq(file, 0);
+    if (bind(file, (struct sockaddr *)(void *)&address, sizeof address) != 0) {
+        (void)close(file);
+        return -1;
+    }
+    return file;
+}
+
+/* Finds ports that are free for udp and tcp, below those that the system gives to whoever connects: such a one could be
+ * taken before its node opens. Each is held until all are found. */
 static void choose_addresses(void)
 {
     struct dgraft_transport *transports[NODES];
+    int files[NODES];
+    unsigned port = 20000 + (unsigned)getpid() % 1000 * 12;
     size_t used = 0;
-    for (int i = 0; i < NODES; i++) {
+    for (int i = 0; i < NODES; port++) {
         char text[64];
         char why[256] = "";
-        struct dgraft_udp_options options = {.listen = "127.0.0.1:0"};
-        cr_assert_eq(dgraft_udp_open(&options, &transports[i], why, sizeof why), DGRAFT_OK, "%s", why);
-        transports[i]->ops->local_address(transports[i], text, sizeof text);
+        (void)snprintf(text, sizeof text, "127.0.0.1:%u", port);
+        struct dgraft_udp_options options = {.listen = text};
+        files[i] = bind_tcp(port);
+        if (files[i] < 0) {
+            continue;
+        }
+        if (dgraft_udp_open(&options, &transports[i], why, sizeof why) != DGRAFT_OK) {
+            (void)close(files[i]);
+            continue;
+        }
         if (road == OVER_IPC) {
             (void)snprintf(text, sizeof text, "ipc:///proc/self/cwd/%s/socket%d", base, i);
         }
         used += (size_t)snprintf(addresses + used, sizeof addresses - used, "%s%d=%s", i > 0 ? "," : "", i + 1, text);
+        i++;
     }
     for (int i = 0; i < NODES; i++) {
         transports[i]->ops->close(transports[i]);
+        (void)close(files[i]);
     }
 }
 
