@@ -31,6 +31,7 @@ static void unknown_emit(struct step *step)
     }
     struct dgraft_action_outcome *outcome = &dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome;
     outcome->outcome = DGRAFT_OUTCOME_UNKNOWN;
+    outcome->of = DGRAFT_OUTCOME_OF_PROPOSALS;
     outcome->leader = step->core->leader;
     outcome->first = step->unknown_first;
     outcome->last = step->unknown_last;

@@ -5,6 +5,7 @@ static void refuse(struct step *step, enum dgraft_outcome why, uint32_t skip, ui
 {
     struct dgraft_action_outcome *outcome = &dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome;
     outcome->outcome = why;
+    outcome->of = DGRAFT_OUTCOME_OF_PROPOSALS;
     outcome->leader = step->core->leader;
     outcome->id = step->event->u.propose.id;
     outcome->skip = skip;

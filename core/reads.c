@@ -24,7 +24,7 @@ static void refuse(struct step *step, uint64_t id, enum dgraft_outcome why)
     struct dgraft_action_outcome *outcome = &dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome;
     outcome->outcome = why;
     outcome->leader = step->core->leader;
-    outcome->read = true;
+    outcome->of = DGRAFT_OUTCOME_OF_READ;
     outcome->id = id;
 }
 

@@ -223,16 +223,9 @@ void dgraft_driver_overwrite_after(struct dgraft_driver *driver, dgraft_index ke
 
 void dgraft_driver_take_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome)
 {
-    switch (outcome->outcome) {
-    case DGRAFT_OUTCOME_NOT_LEADER:
-    case DGRAFT_OUTCOME_BUSY:
-    case DGRAFT_OUTCOME_TOO_LARGE:
-    case DGRAFT_OUTCOME_DISK:
+    if (outcome->outcome != DGRAFT_OUTCOME_UNKNOWN && outcome->outcome != DGRAFT_OUTCOME_LOST) {
         refuse_group(driver, outcome->skip, outcome->count, outcome->outcome, outcome->leader);
         return;
-    case DGRAFT_OUTCOME_UNKNOWN:
-    case DGRAFT_OUTCOME_LOST:
-        break;
     }
     for (dgraft_index index = outcome->first; index <= outcome->last; index++) {
         struct window_slot *slot = dgraft_window_at(&driver->window, index);

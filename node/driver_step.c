@@ -54,6 +54,21 @@ static void take_notice(struct dgraft_driver *driver, const struct dgraft_action
     }
 }
 
+static void take_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome)
+{
+    switch (outcome->of) {
+    case DGRAFT_OUTCOME_OF_PROPOSALS:
+        dgraft_driver_take_outcome(driver, outcome);
+        break;
+    case DGRAFT_OUTCOME_OF_READ:
+        dgraft_driver_take_read_outcome(driver, outcome);
+        break;
+    case DGRAFT_OUTCOME_OF_CHANGE:
+    case DGRAFT_OUTCOME_OF_TRANSFER:
+        break; /* the driver asks for neither */
+    }
+}
+
 static void carry_out(struct dgraft_driver *driver, const struct dgraft_action *action)
 {
     switch (action->kind) {
@@ -71,11 +86,7 @@ static void carry_out(struct dgraft_driver *driver, const struct dgraft_action *
         /* The WRITE beside it has framed them. */
         break;
     case DGRAFT_ACTION_OUTCOME:
-        if (action->u.outcome.read) {
-            dgraft_driver_take_read_outcome(driver, &action->u.outcome);
-        } else {
-            dgraft_driver_take_outcome(driver, &action->u.outcome);
-        }
+        take_outcome(driver, &action->u.outcome);
         break;
     case DGRAFT_ACTION_READ_READY:
         dgraft_driver_read_ready(driver, &action->u.read_ready);

@@ -193,6 +193,12 @@ static void answer_refused_proposal(const struct context *context, const struct 
         return;
     case DGRAFT_OUTCOME_BUSY:
     case DGRAFT_OUTCOME_UNKNOWN:
+    case DGRAFT_OUTCOME_TRANSFERRING:
+    case DGRAFT_OUTCOME_DONE: /* this one and the next four: not about proposals */
+    case DGRAFT_OUTCOME_CHANGING:
+    case DGRAFT_OUTCOME_INVALID:
+    case DGRAFT_OUTCOME_BEHIND:
+    case DGRAFT_OUTCOME_EXPIRED:
         break;
     }
     answer_context(context, DGRAFT_CLIENT_BUSY, 0, "");

@@ -15,7 +15,7 @@ enum dgraft_action_kind {
     DGRAFT_ACTION_SEND = 2,     /* encode once, send to all receivers; may be lost, late or twice */
     DGRAFT_ACTION_APPLY = 3,    /* hand committed, locally durable entries to the state machine; answer with APPLIED */
     DGRAFT_ACTION_ACCEPTED = 4, /* proposals have been given their places in the log */
-    DGRAFT_ACTION_OUTCOME = 5,  /* proposals or a read will not be served, or their fate is unknown */
+    DGRAFT_ACTION_OUTCOME = 5,  /* what became of proposals, a read, a change or a transfer */
     DGRAFT_ACTION_READ_READY = 6, /* a read may be answered once `index` is applied */
     DGRAFT_ACTION_LOOKUP = 7,     /* the core no longer knows the term of an entry; answer with TERM */
     DGRAFT_ACTION_NOTICE = 8      /* something changed, for whoever listens */
@@ -59,22 +59,37 @@ struct dgraft_action_accepted {
 };
 
 enum dgraft_outcome {
-    DGRAFT_OUTCOME_NOT_LEADER = 1, /* never appended; `leader` may know more */
-    DGRAFT_OUTCOME_BUSY = 2,       /* never appended: too much is uncommitted, or too many reads wait */
-    DGRAFT_OUTCOME_TOO_LARGE = 3,  /* never appended: above entry_bytes_max */
-    DGRAFT_OUTCOME_DISK = 4,       /* never appended: this node's disk failed */
-    DGRAFT_OUTCOME_UNKNOWN = 5,    /* appended, then leadership was lost: may be committed later, or not */
-    DGRAFT_OUTCOME_LOST = 6        /* appended, then overwritten: will never be committed */
+    DGRAFT_OUTCOME_NOT_LEADER = 1,   /* never appended; `leader` may know more */
+    DGRAFT_OUTCOME_BUSY = 2,         /* never appended: too much is uncommitted, or too many reads wait */
+    DGRAFT_OUTCOME_TOO_LARGE = 3,    /* never appended: above entry_bytes_max */
+    DGRAFT_OUTCOME_DISK = 4,         /* never appended: this node's disk failed */
+    DGRAFT_OUTCOME_UNKNOWN = 5,      /* appended, then leadership was lost: may be committed later, or not */
+    DGRAFT_OUTCOME_LOST = 6,         /* appended, then overwritten: will never be committed */
+    DGRAFT_OUTCOME_DONE = 7,         /* a change or a transfer is complete */
+    DGRAFT_OUTCOME_TRANSFERRING = 8, /* refused while leadership is being transferred: try again shortly */
+    DGRAFT_OUTCOME_CHANGING =
+        9, /* refused: another change of membership, or this term's first entry, is not committed */
+    DGRAFT_OUTCOME_INVALID = 10, /* refused: no such member, or a membership that cannot be */
+    DGRAFT_OUTCOME_BEHIND = 11,  /* refused: only a learner that has caught up can become a voter */
+    DGRAFT_OUTCOME_EXPIRED = 12  /* a transfer did not end in time: this node goes on leading */
+};
+
+/* What an outcome is about. */
+enum dgraft_outcome_of {
+    DGRAFT_OUTCOME_OF_PROPOSALS = 1,
+    DGRAFT_OUTCOME_OF_READ = 2,
+    DGRAFT_OUTCOME_OF_CHANGE = 3,
+    DGRAFT_OUTCOME_OF_TRANSFER = 4
 };
 
 struct dgraft_action_outcome {
     enum dgraft_outcome outcome;
     dgraft_node_id leader; /* the one this node follows now; 0 unknown */
-    bool read;             /* it is about the read named `id`; otherwise about proposals */
-    uint64_t id;           /* of the group refused (NOT_LEADER, BUSY, TOO_LARGE, DISK), or of the read */
-    uint32_t skip;         /* refused: how many of the group's first entries were accepted before */
-    uint32_t count;        /* refused: how many from there on */
-    dgraft_index first;    /* UNKNOWN, LOST: entries of this node's own proposals, first to last */
+    enum dgraft_outcome_of of;
+    uint64_t id;        /* of the group refused (all but UNKNOWN and LOST), of the read, change or transfer */
+    uint32_t skip;      /* refused: how many of the group's first entries were accepted before */
+    uint32_t count;     /* refused: how many from there on */
+    dgraft_index first; /* UNKNOWN, LOST: entries of this node's own proposals, first to last */
     dgraft_index last;
 };
 

@@ -32,7 +32,7 @@ Test(proposals, at_a_follower_name_the_leader)
     cr_assert_eq(outcome->leader, 3u);
     cr_assert_eq(outcome->count, 4u);
     cr_assert_eq(outcome->id, 77u);
-    cr_assert(!outcome->read);
+    cr_assert_eq(outcome->of, DGRAFT_OUTCOME_OF_PROPOSALS);
     rig_close(&rig);
 }
 
@@ -125,7 +125,7 @@ Test(proposals, at_a_node_whose_disk_failed_say_so)
     rig_step(&rig, (struct dgraft_event){.kind = DGRAFT_EVENT_POISONED});
     cr_assert_eq(rig_status(&rig).role, DGRAFT_ROLE_FOLLOWER);
     cr_assert_eq(rig_action(&rig, DGRAFT_ACTION_OUTCOME, 0)->u.outcome.outcome, DGRAFT_OUTCOME_UNKNOWN);
-    cr_assert(rig_action(&rig, DGRAFT_ACTION_OUTCOME, 1)->u.outcome.read);
+    cr_assert_eq(rig_action(&rig, DGRAFT_ACTION_OUTCOME, 1)->u.outcome.of, DGRAFT_OUTCOME_OF_READ);
     rig_propose(&rig, 1, 10);
     cr_assert_eq(rig_action(&rig, DGRAFT_ACTION_OUTCOME, 0)->u.outcome.outcome, DGRAFT_OUTCOME_DISK);
     rig_close(&rig);
@@ -197,7 +197,7 @@ Test(reads, share_a_round_and_are_bounded)
     read_id(&rig, 3);
     const struct dgraft_action_outcome *outcome = &rig_action(&rig, DGRAFT_ACTION_OUTCOME, 0)->u.outcome;
     cr_assert_eq(outcome->outcome, DGRAFT_OUTCOME_BUSY);
-    cr_assert(outcome->read);
+    cr_assert_eq(outcome->of, DGRAFT_OUTCOME_OF_READ);
     cr_assert_eq(outcome->id, 3u);
     rig_receive(&rig, rig_ack(2, 3, 1, round));
     cr_assert_eq(rig_count(&rig, DGRAFT_ACTION_READ_READY), 1u);
