@@ -21,11 +21,8 @@ static void read_pop(struct dgraft_core *core)
 
 static void refuse(struct step *step, uint64_t id, enum dgraft_outcome why)
 {
-    struct dgraft_action_outcome *outcome = &dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome;
-    outcome->outcome = why;
-    outcome->leader = step->core->leader;
-    outcome->read = true;
-    outcome->id = id;
+    dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome =
+        (struct dgraft_action_outcome){.outcome = why, .leader = step->core->leader, .read = true, .id = id};
 }
 
 /* READ: takes the read up, or says why not. */
