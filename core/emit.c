@@ -1,17 +1,5 @@
-/* Actions are made here. Their number was bounded by the configuration; only what is emitted is cleared. */
+/* What every SEND says. */
 #include "parts.h"
-
-#include <string.h>
-
-struct dgraft_action *dgraft_core_emit(struct step *step, enum dgraft_action_kind kind)
-{
-    struct dgraft_actions *out = step->out;
-    DGRAFT_CORE_ASSERT(out->count < out->capacity);
-    struct dgraft_action *action = &out->items[out->count++];
-    memset(action, 0, sizeof *action);
-    action->kind = kind;
-    return action;
-}
 
 /* A SEND says nothing that a crash could take back: term and vote are durable (rule C4). */
 struct dgraft_action_send *dgraft_core_emit_send(struct step *step, dgraft_node_set receivers,
@@ -21,6 +9,9 @@ struct dgraft_action_send *dgraft_core_emit_send(struct step *step, dgraft_node_
     DGRAFT_CORE_ASSERT(dgraft_core_state_durable(core) && !core->poisoned);
     DGRAFT_CORE_ASSERT(receivers != 0 && !dgraft_node_set_has(receivers, core->config.self));
     struct dgraft_action_send *send = &dgraft_core_emit(step, DGRAFT_ACTION_SEND)->u.send;
+    send->last = (struct dgraft_position){.index = 0, .term = 0};
+    send->max_bytes = 0;
+    send->message.reserved = 0;
     send->receivers = receivers;
     send->message.type = type;
     send->message.from = core->config.self;

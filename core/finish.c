@@ -8,17 +8,19 @@ static void write_emit(struct step *step)
     if ((!state && !step->write_entries) || core->poisoned) {
         return; /* what a poisoned node does not save, it does not say either */
     }
-    struct dgraft_action_write *write = &dgraft_core_emit(step, DGRAFT_ACTION_WRITE)->u.write;
-    write->seq = ++core->write_seq;
-    write->state = state;
-    write->term = core->term;
-    write->vote = core->vote;
-    write->keep = step->write_entries ? step->keep : core->last.index;
-    write->first = write->keep + 1;
-    write->count = step->count;
-    write->skip = step->skip;
-    write->entry_term = step->entry_term;
-    write->noop = step->noop;
+    const dgraft_index keep = step->write_entries ? step->keep : core->last.index;
+    dgraft_core_emit(step, DGRAFT_ACTION_WRITE)->u.write = (struct dgraft_action_write){
+        .seq = ++core->write_seq,
+        .state = state,
+        .term = core->term,
+        .vote = core->vote,
+        .keep = keep,
+        .first = keep + 1,
+        .count = step->count,
+        .skip = step->skip,
+        .entry_term = step->entry_term,
+        .noop = step->noop,
+    };
     core->written_term = core->term;
     core->written_vote = core->vote;
     dgraft_core_writes_push(core);
@@ -29,12 +31,13 @@ static void unknown_emit(struct step *step)
     if (step->unknown_first == 0) {
         return;
     }
-    struct dgraft_action_outcome *outcome = &dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome;
-    outcome->outcome = DGRAFT_OUTCOME_UNKNOWN;
-    outcome->of = DGRAFT_OUTCOME_OF_PROPOSALS;
-    outcome->leader = step->core->leader;
-    outcome->first = step->unknown_first;
-    outcome->last = step->unknown_last;
+    dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome = (struct dgraft_action_outcome){
+        .outcome = DGRAFT_OUTCOME_UNKNOWN,
+        .of = DGRAFT_OUTCOME_OF_PROPOSALS,
+        .leader = step->core->leader,
+        .first = step->unknown_first,
+        .last = step->unknown_last,
+    };
 }
 
 /* Sends what waited for the disk: a grant once the vote is durable, and of acknowledgements only the newest, because it
@@ -49,7 +52,7 @@ static void replies_emit(struct step *step)
         core->grant_due = false;
         struct dgraft_action_send *send =
             dgraft_core_emit_send(step, dgraft_node_set_of(core->vote), DGRAFT_MESSAGE_VOTE_GRANT);
-        send->message.u.vote_reply.term = core->term;
+        send->message.u.vote_reply = (struct dgraft_vote_reply){.term = core->term};
     }
     if (core->role != DGRAFT_ROLE_FOLLOWER || core->leader == 0) {
         return;
@@ -78,9 +81,8 @@ static void apply_emit(struct step *step)
     if (last <= core->apply_sent) {
         return;
     }
-    struct dgraft_action_apply *apply = &dgraft_core_emit(step, DGRAFT_ACTION_APPLY)->u.apply;
-    apply->first = core->apply_sent + 1;
-    apply->last = last;
+    dgraft_core_emit(step, DGRAFT_ACTION_APPLY)->u.apply =
+        (struct dgraft_action_apply){.first = core->apply_sent + 1, .last = last};
     core->apply_sent = last;
 }
 

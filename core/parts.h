@@ -74,8 +74,19 @@ void dgraft_core_poison(struct step *step);
 void dgraft_core_pre_vote_begin(struct step *step);
 void dgraft_core_campaign_progress(struct step *step);
 
+/* Returns a new action, of which the caller assigns the member named by kind, whole: what is not used is not cleared
+ * either. How many actions there can be was bounded by the configuration. */
+static inline struct dgraft_action *dgraft_core_emit(struct step *step, enum dgraft_action_kind kind)
+{
+    struct dgraft_actions *out = step->out;
+    DGRAFT_CORE_ASSERT(out->count < out->capacity);
+    struct dgraft_action *action = &out->items[out->count++];
+    action->kind = kind;
+    return action;
+}
+
 /* emit.c */
-struct dgraft_action *dgraft_core_emit(struct step *step, enum dgraft_action_kind kind);
+/* Returns a new SEND, of which the caller assigns the message's member named by type, whole. */
 struct dgraft_action_send *dgraft_core_emit_send(struct step *step, dgraft_node_set receivers,
                                                  enum dgraft_message_type type);
 

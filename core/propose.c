@@ -3,13 +3,14 @@
 
 static void refuse(struct step *step, enum dgraft_outcome why, uint32_t skip, uint32_t count)
 {
-    struct dgraft_action_outcome *outcome = &dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome;
-    outcome->outcome = why;
-    outcome->of = DGRAFT_OUTCOME_OF_PROPOSALS;
-    outcome->leader = step->core->leader;
-    outcome->id = step->event->u.propose.id;
-    outcome->skip = skip;
-    outcome->count = count;
+    dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome = (struct dgraft_action_outcome){
+        .outcome = why,
+        .of = DGRAFT_OUTCOME_OF_PROPOSALS,
+        .leader = step->core->leader,
+        .id = step->event->u.propose.id,
+        .skip = skip,
+        .count = count,
+    };
 }
 
 static bool event_valid(const struct dgraft_event_propose *propose)
@@ -21,11 +22,11 @@ static bool event_valid(const struct dgraft_event_propose *propose)
 static void accept(struct step *step, uint32_t count, uint64_t bytes)
 {
     struct dgraft_core *core = step->core;
-    struct dgraft_action_accepted *accepted = &dgraft_core_emit(step, DGRAFT_ACTION_ACCEPTED)->u.accepted;
-    accepted->id = step->event->u.propose.id;
-    accepted->first.index = core->last.index + 1;
-    accepted->first.term = core->term;
-    accepted->count = count;
+    dgraft_core_emit(step, DGRAFT_ACTION_ACCEPTED)->u.accepted = (struct dgraft_action_accepted){
+        .id = step->event->u.propose.id,
+        .first = {.index = core->last.index + 1, .term = core->term},
+        .count = count,
+    };
     step->write_entries = true;
     step->keep = core->last.index;
     step->count = count;

@@ -21,11 +21,8 @@ static void read_pop(struct dgraft_core *core)
 
 static void refuse(struct step *step, uint64_t id, enum dgraft_outcome why)
 {
-    struct dgraft_action_outcome *outcome = &dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome;
-    outcome->outcome = why;
-    outcome->leader = step->core->leader;
-    outcome->of = DGRAFT_OUTCOME_OF_READ;
-    outcome->id = id;
+    dgraft_core_emit(step, DGRAFT_ACTION_OUTCOME)->u.outcome = (struct dgraft_action_outcome){
+        .outcome = why, .of = DGRAFT_OUTCOME_OF_READ, .leader = step->core->leader, .id = id};
 }
 
 /* READ: takes the read up, or says why not. */

@@ -174,9 +174,8 @@ static void refuse_old_leader(struct step *step, const struct dgraft_message *me
     }
     struct dgraft_action_send *send =
         dgraft_core_emit_send(step, dgraft_node_set_of(message->from), DGRAFT_MESSAGE_APPEND_REFUSE);
-    send->message.u.append_refuse.prev = message->u.append.prev.index;
-    send->message.u.append_refuse.round = message->u.append.round;
-    send->message.u.append_refuse.reason = DGRAFT_REFUSE_TERM;
+    send->message.u.append_refuse = (struct dgraft_append_refuse){
+        .prev = message->u.append.prev.index, .round = message->u.append.round, .reason = DGRAFT_REFUSE_TERM};
 }
 
 void dgraft_core_recv_append(struct step *step, const struct dgraft_message *message)

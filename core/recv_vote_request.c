@@ -18,8 +18,7 @@ static void reply(struct step *step, const struct dgraft_message *message, enum 
         return; /* the candidate asks again */
     }
     struct dgraft_action_send *send = dgraft_core_emit_send(step, dgraft_node_set_of(message->from), type);
-    send->message.u.vote_reply.term = message->u.vote_request.term;
-    send->message.u.vote_reply.reason = reason;
+    send->message.u.vote_reply = (struct dgraft_vote_reply){.term = message->u.vote_request.term, .reason = reason};
 }
 
 static void refuse(struct step *step, const struct dgraft_message *message, enum dgraft_refuse_reason reason)

@@ -23,16 +23,15 @@ static void lookup_emit(struct step *step, struct peer *peer)
     }
     peer->lookup_pending = true;
     peer->looked_up = (struct dgraft_position){.index = peer->next - 1, .term = 0};
-    dgraft_core_emit(step, DGRAFT_ACTION_LOOKUP)->u.lookup.index = peer->next - 1;
+    dgraft_core_emit(step, DGRAFT_ACTION_LOOKUP)->u.lookup = (struct dgraft_action_lookup){.index = peer->next - 1};
 }
 
 static struct dgraft_action_send *append_emit(struct step *step, dgraft_node_set receivers, struct dgraft_position prev)
 {
     struct dgraft_action_send *send = dgraft_core_emit_send(step, receivers, DGRAFT_MESSAGE_APPEND);
     send->last = prev;
-    send->message.u.append.prev = prev;
-    send->message.u.append.commit = step->core->commit;
-    send->message.u.append.round = step->core->round;
+    send->message.u.append =
+        (struct dgraft_append){.prev = prev, .commit = step->core->commit, .round = step->core->round};
     return send;
 }
 

@@ -164,24 +164,24 @@ struct step {
     struct dgraft_core *core;
     const struct dgraft_event *event;
     struct dgraft_actions *out;
-    enum dgraft_role role_before; /* the next five are for notices */
-    dgraft_term term_before;
-    dgraft_node_id leader_before;
+    dgraft_term term_before; /* the next five are for notices */
     dgraft_index commit_before;
     dgraft_index membership_before;
-    bool write_entries; /* the next five describe the WRITE */
-    bool noop;
-    dgraft_index keep;
-    uint32_t count;
-    uint32_t skip;
-    dgraft_term entry_term;
+    dgraft_node_id leader_before;
+    enum dgraft_role role_before;
     bool consider_commit;
     bool consider_reads;
     bool consider_sends;
-    bool broadcast;             /* a new round of heartbeats */
-    bool news;                  /* followers that have everything are told the commit index */
-    bool drop_reads;            /* leadership is lost */
-    dgraft_index unknown_first; /* and with it the fate of these; 0: of none */
+    bool broadcast;     /* a new round of heartbeats */
+    bool news;          /* followers that have everything are told the commit index */
+    bool write_entries; /* the next five describe the WRITE */
+    bool noop;
+    bool drop_reads; /* leadership is lost */
+    uint32_t count;
+    uint32_t skip;
+    dgraft_index keep;
+    dgraft_term entry_term;
+    dgraft_index unknown_first; /* the fate of these is lost with leadership; 0: of none */
     dgraft_index unknown_last;
 };
 

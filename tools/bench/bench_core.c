@@ -19,12 +19,12 @@
 #define ELECTION_TRYS 1000u
 #define LOOKS_EVERY   4096u /* commands between looks at the clock */
 
-/* A message on its way. `frame` is where it is encoded, when it is. */
+/* A message on its way, once for all its receivers. `frame` is where it is encoded, when it is. */
 struct letter {
-    unsigned to;
-    const uint8_t *frame; /* NULL: `message` is it */
+    dgraft_node_set to;
+    const uint8_t *frame; /* NULL: `arrival` is it */
     size_t frame_bytes;
-    struct dgraft_message message;
+    struct dgraft_event arrival;
 };
 
 struct bench_cores {
@@ -56,7 +56,7 @@ struct bench_cores {
     size_t frame_bytes_max;
     uint32_t frames_next;
 
-    struct dgraft_event arrival; /* what is being delivered */
+    struct dgraft_event arrival; /* what was decoded */
     struct dgraft_event answers[ANSWERS];
     uint32_t answers_count;
 };
@@ -141,29 +141,29 @@ static const uint8_t *encode(struct bench_cores *cores, const struct dgraft_acti
 
 static void take_send(struct bench_cores *cores, const struct dgraft_action_send *send)
 {
-    struct letter letter = {.message = send->message};
-    struct dgraft_append *append = &letter.message.u.append;
-    bool appends = letter.message.type == DGRAFT_MESSAGE_APPEND;
-    if (appends && send->last.index > append->prev.index) {
+    if (cores->letters_count == LETTERS) {
+        cores->lost++;
+        return;
+    }
+    struct letter *letter = &cores->letters[(cores->letters_first + cores->letters_count++) % LETTERS];
+    struct dgraft_message *message = &letter->arrival.u.receive;
+    struct dgraft_append *append = &message->u.append;
+    letter->to = send->receivers;
+    letter->frame = NULL;
+    letter->arrival.kind = DGRAFT_EVENT_RECEIVE;
+    *message = send->message;
+    if (message->type == DGRAFT_MESSAGE_APPEND && send->last.index > append->prev.index) {
         append->count = (uint32_t)(send->last.index - append->prev.index);
         append->entries = &cores->log[(append->prev.index + 1) % LOG_SLOTS];
         struct dgraft_event *sent = answer(cores, DGRAFT_EVENT_SENT);
         sent->u.sent = (struct dgraft_event_sent){.receivers = send->receivers,
-                                                  .term = letter.message.term,
+                                                  .term = message->term,
                                                   .prev = append->prev.index,
                                                   .last = send->last.index,
                                                   .bytes = (uint64_t)append->count * cores->record_bytes};
     }
     if (cores->framed) {
-        letter.frame = encode(cores, send, &letter.message, &letter.frame_bytes);
-    }
-    for (dgraft_node_set left = send->receivers; left != 0; left &= left - 1) {
-        if (cores->letters_count == LETTERS) {
-            cores->lost++;
-            return;
-        }
-        letter.to = dgraft_node_set_first(left) - 1;
-        cores->letters[(cores->letters_first + cores->letters_count++) % LETTERS] = letter;
+        letter->frame = encode(cores, send, message, &letter->frame_bytes);
     }
 }
 
@@ -219,31 +219,33 @@ static void step(struct bench_cores *cores, unsigned self, struct dgraft_event *
     cores->answers_count = 0;
 }
 
-static void deliver(struct bench_cores *cores, const struct letter *letter)
+static void deliver(struct bench_cores *cores, struct letter *letter, dgraft_node_id to)
 {
-    struct dgraft_event *event = &cores->arrival;
-    event->kind = DGRAFT_EVENT_RECEIVE;
-    if (letter->frame == NULL) {
-        event->u.receive = letter->message;
-    } else {
+    struct dgraft_event *event = &letter->arrival;
+    if (letter->frame != NULL) {
         struct dgraft_frame frame;
-        struct dgraft_frame_expect expect = {.cluster = CLUSTER, .self = letter->to + 1, .members = 7};
+        struct dgraft_frame_expect expect = {.cluster = CLUSTER, .self = to, .members = 7};
         if (dgraft_frame_decode(letter->frame, letter->frame_bytes, cores->decoded, LOG_SLOTS, &frame) !=
                 DGRAFT_ACCEPT ||
             dgraft_frame_check(&frame, &expect) != DGRAFT_ACCEPT) {
             cores->lost++;
             return;
         }
+        event = &cores->arrival;
+        event->kind = DGRAFT_EVENT_RECEIVE;
         event->u.receive = frame.message;
     }
-    step(cores, letter->to, event);
+    step(cores, to - 1, event);
 }
 
 static void deliver_all(struct bench_cores *cores)
 {
     while (cores->letters_count > 0) {
         /* Its place stays taken while what it causes is sent. */
-        deliver(cores, &cores->letters[cores->letters_first]);
+        struct letter *letter = &cores->letters[cores->letters_first];
+        for (dgraft_node_set left = letter->to; left != 0; left &= left - 1) {
+            deliver(cores, letter, dgraft_node_set_first(left));
+        }
         cores->letters_first = (cores->letters_first + 1) % LETTERS;
         cores->letters_count--;
     }

@@ -116,6 +116,7 @@ struct dgraft_action_notice {
     uint64_t after;
 };
 
+/* Of the union only the member that kind names has a meaning; what else lies there is left from earlier steps. */
 struct dgraft_action {
     enum dgraft_action_kind kind;
     union {

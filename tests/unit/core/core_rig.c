@@ -42,10 +42,32 @@ void rig_close(struct rig *rig)
     free(rig->actions);
 }
 
+void rig_spoil(struct dgraft_actions *actions)
+{
+    memset(actions->items, 0xa5, actions->capacity * sizeof actions->items[0]);
+}
+
+/* What a SEND has no use for is 0, not what lay there before. */
+static void check_unused(const struct dgraft_action_send *send)
+{
+    const bool append = send->message.type == DGRAFT_MESSAGE_APPEND;
+    cr_assert_eq(send->message.reserved, 0u);
+    if (!append || send->last.index == send->message.u.append.prev.index) {
+        cr_assert_eq(send->max_bytes, 0u);
+    }
+    if (append) {
+        cr_assert(send->message.u.append.entries == NULL && send->message.u.append.count == 0);
+        cr_assert_eq(send->message.u.append.reserved, 0u);
+    } else {
+        cr_assert(send->last.index == 0 && send->last.term == 0);
+    }
+}
+
 enum dgraft_status rig_try(struct rig *rig, struct dgraft_event event)
 {
     event.now_ns = rig->now;
     memcpy(rig->before, rig->core, dgraft_core_size(&rig->config));
+    rig_spoil(rig->actions);
     rig->status = dgraft_step(rig->core, &event, rig->actions);
     if (rig->status != DGRAFT_OK) {
         cr_assert_eq(rig->actions->count, 0u);
@@ -57,8 +79,12 @@ enum dgraft_status rig_try(struct rig *rig, struct dgraft_event event)
     broken = dgraft_core_check_step(rig->before, rig->core, &event, rig->actions);
     cr_assert_null(broken, "%s", broken);
     for (uint32_t i = 0; i < rig->actions->count; i++) {
-        if (rig->actions->items[i].kind == DGRAFT_ACTION_WRITE) {
-            rig->written = rig->actions->items[i].u.write.seq;
+        const struct dgraft_action *action = &rig->actions->items[i];
+        if (action->kind == DGRAFT_ACTION_WRITE) {
+            rig->written = action->u.write.seq;
+        }
+        if (action->kind == DGRAFT_ACTION_SEND) {
+            check_unused(&action->u.send);
         }
     }
     return rig->status;

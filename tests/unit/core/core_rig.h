@@ -36,6 +36,9 @@ void rig_open(struct rig *rig, const struct rig_start *start);
 void rig_open_config(struct rig *rig, const struct rig_start *start, const struct dgraft_config *config);
 void rig_close(struct rig *rig);
 
+/* Fills the places of actions with what no field means: a field that a step forgets to assign is then seen. Every step
+ * of a rig begins so. */
+void rig_spoil(struct dgraft_actions *actions);
 /* Steps an event at rig->now; the status must be OK. */
 void rig_step(struct rig *rig, struct dgraft_event event);
 /* Steps an event that may be refused; returns the status. */

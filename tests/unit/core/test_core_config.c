@@ -211,8 +211,9 @@ Test(cores, that_are_copied_go_on_alike) /* rules C1 and C2 */
     const size_t bytes = dgraft_core_size(&rig.config);
     const size_t action_bytes = dgraft_actions_size(&rig.config);
     struct dgraft_core *fork = malloc(bytes);
-    struct dgraft_actions *actions = dgraft_actions_init(calloc(1, action_bytes), &rig.config);
+    struct dgraft_actions *actions = dgraft_actions_init(malloc(action_bytes), &rig.config);
     memcpy(fork, rig.core, bytes);
+    rig_spoil(actions);
     struct dgraft_event event = {.kind = DGRAFT_EVENT_WAKE, .now_ns = rig.actions->wake_at_ns};
     rig.now = event.now_ns;
     rig_step(&rig, event);
