@@ -5,14 +5,21 @@
  */
 #include "parts.h"
 
+/* Returns whether this node could do a leader's work. It could not append its first entry if that meant to forget the
+ * term of an uncommitted one, or while its disk takes no writes. */
+bool dgraft_core_may_campaign(const struct dgraft_core *core)
+{
+    return dgraft_core_promotable(core) && !dgraft_core_disk_ails(core) && core->term < DGRAFT_CORE_TERM_MAX &&
+           dgraft_core_runs_fit(core, core->last.index, core->term + 1, core->commit);
+}
+
 /* Asks whether a campaign could be won. */
 void dgraft_core_pre_vote_begin(struct step *step)
 {
     struct dgraft_core *core = step->core;
     DGRAFT_CORE_ASSERT(core->role != DGRAFT_ROLE_LEADER && dgraft_core_promotable(core));
-    /* A leader could not append its first entry without forgetting the term of an uncommitted one: do not lead. */
-    if (core->term >= DGRAFT_CORE_TERM_MAX ||
-        !dgraft_core_runs_fit(core, core->last.index, core->term + 1, core->commit)) {
+    core->campaign_by_transfer = false;
+    if (!dgraft_core_may_campaign(core)) {
         dgraft_core_become_follower(step);
         dgraft_core_election_reset(core);
         return;
@@ -25,7 +32,8 @@ void dgraft_core_pre_vote_begin(struct step *step)
     core->resend_at_ns = DGRAFT_CORE_NEVER;
 }
 
-static void campaign_begin(struct dgraft_core *core)
+/* Becomes a candidate in a term of its own, with a vote of its own [§3.4]. */
+void dgraft_core_campaign_begin(struct dgraft_core *core)
 {
     core->role = DGRAFT_ROLE_CANDIDATE;
     core->term++;
@@ -58,7 +66,7 @@ static void requests_send(struct step *step)
     struct dgraft_action_send *send =
         dgraft_core_emit_send(step, others, pre_vote ? DGRAFT_MESSAGE_PRE_VOTE_REQUEST : DGRAFT_MESSAGE_VOTE_REQUEST);
     send->message.u.vote_request = (struct dgraft_vote_request){
-        .term = pre_vote ? core->term + 1 : core->term, .last = core->last, .transfer = false};
+        .term = pre_vote ? core->term + 1 : core->term, .last = core->last, .transfer = core->campaign_by_transfer};
 }
 
 /* Goes as far with a campaign as grants and the disk allow. The own vote counts when it is durable, like any other; a
@@ -72,7 +80,7 @@ void dgraft_core_campaign_progress(struct step *step)
     if (core->role == DGRAFT_ROLE_PRE_CANDIDATE) {
         core->granted |= dgraft_node_set_of(core->config.self);
         if (dgraft_core_decides(core, core->granted)) {
-            campaign_begin(core);
+            dgraft_core_campaign_begin(core);
             return;
         }
     } else if (core->role == DGRAFT_ROLE_CANDIDATE) {

@@ -53,6 +53,12 @@ static const char *fault_of(const struct dgraft_config *config)
     if (config->entry_bytes_max < 1 || config->entry_bytes_max > DGRAFT_ENTRY_BYTES_MAX_TOP) {
         return "entry_bytes_max must be from 1 to 16 MiB";
     }
+    if (config->lease_drift_ppm > 500000) {
+        return "lease_drift_ppm must be at most 500000";
+    }
+    if (config->write_stall_ns > TIMEOUT_MAX_NS) {
+        return "write_stall_ns must be at most one day";
+    }
     if (config->reads_max < 1 || config->reads_max > 1024) {
         return "reads_max must be from 1 to 1024";
     }

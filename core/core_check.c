@@ -95,8 +95,8 @@ static const char *check_role(const struct dgraft_core *core)
     if ((leads || core->role == DGRAFT_ROLE_CANDIDATE) && core->vote != core->config.self) {
         return "a candidate or leader has its own vote";
     }
-    if (!leads && core->reads_count != 0) {
-        return "reads wait at a leader only";
+    if (core->reads_count != 0 && core->leader == 0) {
+        return "reads wait where a leader is known";
     }
     if (core->role == DGRAFT_ROLE_CANDIDATE && core->leader != 0) {
         return "a candidate follows nobody";

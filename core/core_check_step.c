@@ -21,8 +21,10 @@ static const char *check_terms(const struct dgraft_core *before, const struct dg
 }
 
 /* The diagram is drawn in role.c; a sole voter passes through PRE_CANDIDATE within one step. */
-static const char *check_roles(const struct dgraft_core *before, const struct dgraft_core *after)
+static const char *check_roles(const struct dgraft_core *before, const struct dgraft_core *after,
+                               const struct dgraft_event *event)
 {
+    const bool told = event->kind == DGRAFT_EVENT_RECEIVE && event->u.receive.type == DGRAFT_MESSAGE_TIMEOUT_NOW;
     bool fine = true;
     switch (after->role) {
     case DGRAFT_ROLE_FOLLOWER:
@@ -32,7 +34,7 @@ static const char *check_roles(const struct dgraft_core *before, const struct dg
         break;
     case DGRAFT_ROLE_CANDIDATE:
         fine =
-            before->role != DGRAFT_ROLE_LEADER && (before->role != DGRAFT_ROLE_FOLLOWER ||
+            before->role != DGRAFT_ROLE_LEADER && (before->role != DGRAFT_ROLE_FOLLOWER || told ||
                                                    dgraft_core_decides(after, dgraft_node_set_of(after->config.self)));
         break;
     case DGRAFT_ROLE_LEADER:
@@ -113,6 +115,15 @@ static const char *check_send(const struct dgraft_core *after, const struct dgra
         return send->message.u.append_ack.match <= after->durable && send->message.u.append_ack.match <= after->verified
                    ? NULL
                    : "an acknowledgement states what is verified and durable";
+    case DGRAFT_MESSAGE_TIMEOUT_NOW:
+        return after->role == DGRAFT_ROLE_LEADER && after->lease_void ? NULL
+                                                                      : "a leader hands over, and has no lease then";
+    case DGRAFT_MESSAGE_READ_ANSWER:
+        return after->role == DGRAFT_ROLE_LEADER && after->commit >= after->term_start
+                   ? NULL
+                   : "a follower's read is answered by a leader that has committed in its term";
+    case DGRAFT_MESSAGE_READ_REQUEST:
+        return send->receivers == dgraft_node_set_of(after->leader) ? NULL : "a follower asks its leader";
     case DGRAFT_MESSAGE_PRE_VOTE_REQUEST:
     case DGRAFT_MESSAGE_PRE_VOTE_GRANT:
     case DGRAFT_MESSAGE_PRE_VOTE_REFUSE:
@@ -121,6 +132,17 @@ static const char *check_send(const struct dgraft_core *after, const struct dgra
         return NULL;
     }
     return "a message has a type";
+}
+
+static const char *check_read(const struct dgraft_core *after, const struct dgraft_action_read_ready *ready)
+{
+    if (after->role != DGRAFT_ROLE_LEADER) {
+        return ready->lease_until_ns == 0 && after->leader != 0 ? NULL : "a follower answers a read as its leader says";
+    }
+    if (ready->lease_until_ns != 0 && ready->lease_until_ns <= after->now_ns) {
+        return "a read is not answered under a lease that is over";
+    }
+    return after->commit >= after->term_start ? NULL : "a read is answered by a leader that has committed in its term";
 }
 
 static const char *check_action(const struct dgraft_core *before, const struct dgraft_core *after,
@@ -143,9 +165,7 @@ static const char *check_action(const struct dgraft_core *before, const struct d
                    ? NULL
                    : "entries are applied one after the other, each once";
     case DGRAFT_ACTION_READ_READY:
-        return after->role == DGRAFT_ROLE_LEADER && after->commit >= after->term_start
-                   ? NULL
-                   : "a read is answered by a leader that has committed in its term";
+        return check_read(after, &action->u.read_ready);
     case DGRAFT_ACTION_ACCEPTED:
         /* It may find in the same step that its quorum is gone: they are then UNKNOWN at once. */
         return before->role == DGRAFT_ROLE_LEADER ? NULL : "proposals are accepted by a leader";
@@ -163,7 +183,7 @@ const char *dgraft_core_check_step(const struct dgraft_core *before, const struc
     const char *broken = NULL;
     if (before->started) {
         broken = check_terms(before, after);
-        broken = broken != NULL ? broken : check_roles(before, after);
+        broken = broken != NULL ? broken : check_roles(before, after, event);
         broken = broken != NULL ? broken : check_log(before, after);
         broken = broken != NULL ? broken : check_commit_event(before, after, event);
     }

@@ -38,6 +38,9 @@ void dgraft_core_status(const struct dgraft_core *core, struct dgraft_core_statu
     status->ignored = core->ignored;
     status->uncommitted_bytes = core->bytes_proposed - core->bytes_committed;
     status->poisoned = core->poisoned;
+    status->disk_alarm = core->disk_alarm;
+    status->transfer_target = core->transfer.target;
+    status->lease_until_ns = dgraft_core_lease_until(core);
     status->peer_count = core->peer_count;
     for (uint32_t i = 0; i < core->peer_count; i++) {
         peer_fill(core, &core->peers[i], &status->peers[i]);

@@ -103,23 +103,33 @@ void dgraft_core_finish(struct step *step)
     if (core->role == DGRAFT_ROLE_LEADER && step->consider_commit) {
         dgraft_core_commit_advance(step);
     }
+    if (core->transfer.target != 0) {
+        dgraft_core_transfer_progress(step);
+    }
     write_emit(step);
     unknown_emit(step);
     if (step->drop_reads) {
         dgraft_core_reads_drop(step);
     }
     replies_emit(step);
+    if (core->role != DGRAFT_ROLE_LEADER && core->reads_count > 0) {
+        dgraft_core_follower_reads_progress(step);
+    }
     if (core->role == DGRAFT_ROLE_LEADER) {
-        if (core->reads_count > 0 && step->consider_reads) {
+        if (step->consider_reads && (core->reads_count > 0 || core->remote_reads > 0)) {
             dgraft_core_reads_progress(step);
         }
         dgraft_core_replicate(step);
+        if (step->broadcast) {
+            dgraft_core_peer_lag_tell(step);
+        }
     }
     apply_emit(step);
     notice(step, DGRAFT_NOTICE_TERM, step->term_before, core->term);
     notice(step, DGRAFT_NOTICE_ROLE, step->role_before, core->role);
     notice(step, DGRAFT_NOTICE_LEADER, step->leader_before, core->leader);
     notice(step, DGRAFT_NOTICE_COMMIT, step->commit_before, core->commit);
+    notice(step, DGRAFT_NOTICE_DISK, step->disk_alarm_before, core->disk_alarm);
     notice(step, DGRAFT_NOTICE_MEMBERSHIP, step->membership_before, core->membership.index);
     step->out->wake_at_ns = dgraft_core_wake_at(core);
 }

@@ -31,10 +31,11 @@ size_t dgraft_core_size(const struct dgraft_config *config)
 
 /* The most that one step emits: to each peer an empty append, a SEND of entries and a LOOKUP (5 leaves room for a
  * stale reply to each besides); grant, refusal, acknowledgement, requests, WRITE, APPLY, ACCEPTED; two refusals of one
- * proposal and one UNKNOWN; every read answered and one refused; five notices. */
+ * proposal and one UNKNOWN; every read answered and one refused; a TIMEOUT_NOW or a READ_REQUEST and the outcome of one
+ * transfer or two; six notices. To each peer besides a READ_ANSWER and a notice that it lags. */
 static uint32_t actions_max(const struct dgraft_config *config)
 {
-    return 5 * config->members_max + 7 + 3 + config->reads_max + 1 + 5;
+    return 7 * config->members_max + 7 + 3 + config->reads_max + 1 + 3 + 6;
 }
 
 size_t dgraft_actions_size(const struct dgraft_config *config)

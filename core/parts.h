@@ -31,6 +31,7 @@ static inline const struct dgraft_term_run *dgraft_core_run(const struct dgraft_
 void dgraft_core_writes_push(struct dgraft_core *core);
 void dgraft_core_writes_clip(struct dgraft_core *core, dgraft_index keep);
 void dgraft_core_writes_done(struct dgraft_core *core, uint64_t seq);
+dgraft_time_ns dgraft_core_writes_begun(const struct dgraft_core *core);
 
 /* inflight.c: appends on the way to a peer. */
 bool dgraft_core_inflight_room(const struct dgraft_core *core, const struct peer *peer);
@@ -73,6 +74,8 @@ void dgraft_core_poison(struct step *step);
 /* campaign.c */
 void dgraft_core_pre_vote_begin(struct step *step);
 void dgraft_core_campaign_progress(struct step *step);
+void dgraft_core_campaign_begin(struct dgraft_core *core);
+bool dgraft_core_may_campaign(const struct dgraft_core *core);
 
 /* Returns a new action, of which the caller assigns the member named by kind, whole: what is not used is not cleared
  * either. How many actions there can be was bounded by the configuration. */
@@ -102,11 +105,43 @@ void dgraft_core_recv_append(struct step *step, const struct dgraft_message *mes
 void dgraft_core_recv_ack(struct step *step, struct peer *peer, const struct dgraft_message *message);
 void dgraft_core_recv_refuse(struct step *step, struct peer *peer, const struct dgraft_message *message);
 
+/* transfer.c, recv_timeout_now.c */
+enum dgraft_status dgraft_core_transfer(struct step *step);
+/* Returns the voter heard of late that has most of the log, 0 when there is none. */
+dgraft_node_id dgraft_core_transfer_best(const struct dgraft_core *core);
+void dgraft_core_transfer_begin(struct step *step, dgraft_node_id target);
+void dgraft_core_transfer_progress(struct step *step);
+void dgraft_core_recv_timeout_now(struct step *step, const struct dgraft_message *message);
+
+/* lease.c */
+void dgraft_core_round_begin(struct dgraft_core *core);
+/* Returns until when no other node can have been elected; 0 when that is not known. */
+dgraft_time_ns dgraft_core_lease_until(const struct dgraft_core *core);
+/* Returns whether this node may have answered a leader, before its start, that reads under a lease now. */
+bool dgraft_core_lease_remembered(const struct dgraft_core *core);
+
+/* disk_alarm.c */
+void dgraft_core_disk(struct step *step);
+bool dgraft_core_disk_ails(const struct dgraft_core *core);
+void dgraft_core_disk_watch(struct step *step);
+dgraft_time_ns dgraft_core_disk_wake_at(const struct dgraft_core *core);
+
+/* follower_reads.c */
+void dgraft_core_follower_reads_progress(struct step *step);
+void dgraft_core_recv_read_request(struct step *step, struct peer *peer, const struct dgraft_message *message);
+void dgraft_core_recv_read_answer(struct step *step, const struct dgraft_message *message);
+
+/* peer_lag.c */
+void dgraft_core_peer_lag_tell(struct step *step);
+
 /* propose.c, reads.c, on_sent.c */
 enum dgraft_status dgraft_core_propose(struct step *step);
 void dgraft_core_read(struct step *step);
 void dgraft_core_reads_progress(struct step *step);
 void dgraft_core_reads_drop(struct step *step);
+/* Hands over the reads that wait with a round, or token, of at most `confirmed`, oldest first. */
+void dgraft_core_reads_answer(struct step *step, uint64_t confirmed, dgraft_index least);
+void dgraft_core_reads_ask(struct dgraft_core *core, uint64_t token);
 enum dgraft_status dgraft_core_sent(struct step *step);
 void dgraft_core_term_found(struct step *step);
 

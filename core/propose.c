@@ -46,6 +46,10 @@ enum dgraft_status dgraft_core_propose(struct step *step)
     if (!event_valid(propose)) {
         return DGRAFT_STATUS_MISUSE;
     }
+    if (core->role == DGRAFT_ROLE_LEADER && core->transfer.target != 0) {
+        refuse(step, DGRAFT_OUTCOME_TRANSFERRING, 0, propose->count);
+        return DGRAFT_OK;
+    }
     if (core->poisoned || core->role != DGRAFT_ROLE_LEADER) {
         refuse(step, core->poisoned ? DGRAFT_OUTCOME_DISK : DGRAFT_OUTCOME_NOT_LEADER, 0, propose->count);
         return DGRAFT_OK;

@@ -31,6 +31,15 @@ void dgraft_core_receive(struct step *step)
     case DGRAFT_MESSAGE_APPEND_REFUSE:
         dgraft_core_recv_refuse(step, peer, message);
         return;
+    case DGRAFT_MESSAGE_TIMEOUT_NOW:
+        dgraft_core_recv_timeout_now(step, message);
+        return;
+    case DGRAFT_MESSAGE_READ_REQUEST:
+        dgraft_core_recv_read_request(step, peer, message);
+        return;
+    case DGRAFT_MESSAGE_READ_ANSWER:
+        dgraft_core_recv_read_answer(step, message);
+        return;
     case DGRAFT_MESSAGE_VOTE_REQUEST:
         dgraft_core_recv_vote_request(step, message);
         return;

@@ -98,7 +98,7 @@ void dgraft_core_recv_refuse(struct step *step, struct peer *peer, const struct 
     step_back(core, peer, refuse);
     dgraft_core_inflight_reset(peer);
     /* Of the appends already under way each will be refused as well; those refusals echo an older round. */
-    core->round++;
+    dgraft_core_round_begin(core);
     peer->recover_round = core->round;
     peer->blocked = false;
     step->consider_sends = true;

@@ -82,7 +82,7 @@ static void heartbeats_send(struct step *step)
     struct dgraft_core *core = step->core;
     struct dgraft_position prev[DGRAFT_MEMBERS_MAX];
     dgraft_node_set all = 0;
-    core->round++;
+    dgraft_core_round_begin(core);
     core->heartbeat_due_ns =
         core->peer_count == 0 ? DGRAFT_CORE_NEVER : dgraft_core_after(core, core->config.heartbeat_interval_ns);
     for (uint32_t i = 0; i < core->peer_count; i++) {

@@ -2,9 +2,10 @@
  *
  *                 times out                 quorum would vote            quorum votes
  *     FOLLOWER ---------------> PRE_CANDIDATE ---------------> CANDIDATE -----------> LEADER
- *        ^  pre_vote_begin       |   ^     campaign_progress    |   |  become_leader     |
- *        |                       |   +---------- times out -----+   |                    |
- *        +--- newer term, or a leader is heard, or the quorum is gone: become_follower --+
+ *      |   ^  pre_vote_begin     |   ^     campaign_progress    ^ |  |  become_leader     |
+ *      |   |                     |   +---------- times out -----|-+  |                    |
+ *      |   +--- newer term, or a leader is heard, or the quorum is gone: become_follower --+
+ *      +------- the leader hands over: recv_timeout_now --------+
  */
 #include "parts.h"
 
@@ -21,6 +22,9 @@ bool dgraft_core_leader_alive(const struct dgraft_core *core)
     if (core->role == DGRAFT_ROLE_LEADER) {
         return true;
     }
+    if (dgraft_core_lease_remembered(core)) {
+        return true;
+    }
     return core->leader != 0 && core->now_ns - core->leader_heard_ns < core->config.election_timeout_ns;
 }
 
@@ -33,6 +37,7 @@ static void leave_leadership(struct step *step)
         step->unknown_last = core->last.index;
     }
     step->drop_reads = true;
+    core->remote_reads = 0;
     core->heartbeat_due_ns = DGRAFT_CORE_NEVER;
     core->news_due_ns = DGRAFT_CORE_NEVER;
     core->quorum_check_ns = DGRAFT_CORE_NEVER;
@@ -53,6 +58,7 @@ void dgraft_core_become_follower(struct step *step)
     core->role = DGRAFT_ROLE_FOLLOWER;
     core->granted = 0;
     core->requests_due = false;
+    core->campaign_by_transfer = false;
     core->resend_at_ns = DGRAFT_CORE_NEVER;
     dgraft_core_election_reset(core);
 }
@@ -92,6 +98,8 @@ static void peer_begin(struct dgraft_core *core, struct peer *peer)
     peer->looked_up = (struct dgraft_position){.index = 0, .term = 0};
     peer->acked_round = 0;
     peer->recover_round = 0;
+    peer->read_token = 0;
+    peer->lag = 0;
     dgraft_core_inflight_reset(peer);
 }
 
@@ -107,6 +115,9 @@ void dgraft_core_become_leader(struct step *step)
     core->requests_due = false;
     core->resend_at_ns = DGRAFT_CORE_NEVER;
     core->election_deadline_ns = DGRAFT_CORE_NEVER;
+    core->campaign_by_transfer = false;
+    core->lease_void = false;
+    core->remote_reads = 0;
     core->round = 0;
     for (uint32_t i = 0; i < core->peer_count; i++) {
         peer_begin(core, &core->peers[i]);

@@ -81,6 +81,8 @@ enum dgraft_status dgraft_core_start(struct step *step)
     core->membership = start->membership;
     core->before = start->before;
     dgraft_core_peers_build(core);
+    core->started_ns = core->now_ns;
+    core->read_token = core->config.seed ^ core->now_ns; /* an earlier start's answers are not taken for this one's */
     dgraft_core_election_reset(core);
 
     step->term_before = core->term; /* a beginning is no change: nothing to notice but what is applied */

@@ -24,6 +24,12 @@
 /* Steps in the account of uncommitted bytes; when full, the newest are released together. */
 #define DGRAFT_CORE_MARKS 128u
 
+/* Rounds of heartbeats whose beginning is remembered; an answer to an older one gives no lease. */
+#define DGRAFT_CORE_ROUNDS 64u
+
+/* The round of a follower's read that no READ_REQUEST speaks for yet. */
+#define DGRAFT_CORE_NOT_ASKED UINT64_MAX
+
 /* What an entry counts for in the account besides its payload, so that empty ones are bounded too. */
 #define DGRAFT_CORE_ENTRY_OVERHEAD 64u
 
@@ -34,6 +40,18 @@ struct pending_write {
     dgraft_index last; /* lowered when a later WRITE truncates: what was overwritten never counts (no ABA) */
     dgraft_node_id vote;
     uint32_t reserved;
+    dgraft_time_ns begun_ns;
+};
+
+/* Leadership on its way to another node; target 0: none is. It outlives the leadership, to tell how it ended. */
+struct transfer {
+    uint64_t id;
+    dgraft_node_id target;
+    bool asked; /* by the host, which wants to know; otherwise this node steps aside by itself */
+    dgraft_term term;
+    dgraft_index membership;
+    dgraft_time_ns deadline_ns;
+    dgraft_time_ns repeat_ns; /* of TIMEOUT_NOW, once the target has everything */
 };
 
 /* Bytes proposed in this leadership up to and with entry `last`. */
@@ -45,7 +63,8 @@ struct byte_mark {
 struct waiting_read {
     uint64_t id;
     dgraft_index index; /* answered when this is applied */
-    uint64_t round;     /* and a quorum has answered this round of heartbeats or a later one */
+    uint64_t round; /* and a quorum has answered this round of heartbeats or a later one; at a follower: the token of
+                       the READ_REQUEST that it went with, or NOT_ASKED */
 };
 
 /* One SEND of entries that went out and is not acknowledged. */
@@ -76,6 +95,10 @@ struct peer {
     uint32_t inflight_head;
     uint32_t inflight_count;
     uint64_t inflight_bytes;
+    uint64_t read_token; /* of its newest READ_REQUEST that waits; 0 none */
+    dgraft_index read_index;
+    uint64_t read_round;
+    uint64_t lag; /* as the newest notice told; 0: it keeps up */
 };
 
 struct dgraft_core {
@@ -133,6 +156,8 @@ struct dgraft_core {
     bool grant_due;    /* so does the grant to `vote` */
     dgraft_node_set granted;
     uint64_t elections;
+    bool campaign_by_transfer; /* the leader asked for this candidacy */
+    dgraft_time_ns started_ns;
 
     /* A follower's answers to its leader. */
     bool ack_due;
@@ -141,6 +166,13 @@ struct dgraft_core {
     dgraft_index verified; /* equal to the leader's log up to here */
     dgraft_index acked;    /* newest match acknowledged */
     uint64_t leader_round; /* newest heard of this leader in this term */
+
+    /* A follower's reads: they wait for the answer to the READ_REQUEST of their token. */
+    uint64_t read_token;   /* newest used */
+    bool read_asked;       /* it is not answered */
+    dgraft_term read_term; /* the leader that the reads which wait were meant for */
+    dgraft_node_id read_leader;
+    dgraft_time_ns read_repeat_ns;
 
     /* A leader's work. */
     dgraft_index term_start; /* its NOOP */
@@ -153,9 +185,15 @@ struct dgraft_core {
     uint32_t marks_head;
     uint32_t marks_count;
     struct byte_mark marks[DGRAFT_CORE_MARKS];
+    struct transfer transfer;
+    bool lease_void; /* TIMEOUT_NOW left in this term: somebody may be elected at any time */
+    dgraft_time_ns round_sent_ns[DGRAFT_CORE_ROUNDS]; /* of round r at r % DGRAFT_CORE_ROUNDS */
     uint32_t reads_head;
     uint32_t reads_count;
+    uint32_t remote_reads; /* peers whose READ_REQUEST waits */
 
+    bool disk_full;
+    bool disk_alarm; /* as the newest notice told */
     uint64_t ignored;
 };
 
@@ -167,6 +205,7 @@ struct step {
     dgraft_term term_before; /* the next five are for notices */
     dgraft_index commit_before;
     dgraft_index membership_before;
+    bool disk_alarm_before;
     dgraft_node_id leader_before;
     enum dgraft_role role_before;
     bool consider_commit;

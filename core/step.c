@@ -50,6 +50,11 @@ static enum dgraft_status dispatch(struct step *step)
     case DGRAFT_EVENT_TERM:
         dgraft_core_term_found(step);
         return DGRAFT_OK;
+    case DGRAFT_EVENT_TRANSFER:
+        return dgraft_core_transfer(step);
+    case DGRAFT_EVENT_DISK:
+        dgraft_core_disk(step);
+        return DGRAFT_OK;
     case DGRAFT_EVENT_POISONED:
         dgraft_core_poison(step);
         return DGRAFT_OK;
@@ -69,6 +74,7 @@ enum dgraft_status dgraft_step(struct dgraft_core *core, const struct dgraft_eve
         .leader_before = core->leader,
         .commit_before = core->commit,
         .membership_before = core->membership.index,
+        .disk_alarm_before = core->disk_alarm,
     };
     const dgraft_time_ns time_before = core->now_ns;
     actions->count = 0;

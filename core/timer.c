@@ -55,6 +55,7 @@ static void check_quorum(struct step *step)
 void dgraft_core_timers(struct step *step)
 {
     struct dgraft_core *core = step->core;
+    dgraft_core_disk_watch(step);
     if (core->role == DGRAFT_ROLE_LEADER) {
         if (core->now_ns >= core->quorum_check_ns) {
             check_quorum(step);
@@ -76,10 +77,27 @@ void dgraft_core_timers(struct step *step)
     }
 }
 
+/* Returns when a transfer under way wants to be looked at. */
+static dgraft_time_ns transfer_wake_at(const struct dgraft_core *core)
+{
+    const struct transfer *transfer = &core->transfer;
+    if (transfer->target == 0) {
+        return DGRAFT_CORE_NEVER;
+    }
+    const bool repeats = core->role == DGRAFT_ROLE_LEADER && transfer->repeat_ns > core->now_ns;
+    return repeats ? dgraft_core_min(transfer->deadline_ns, transfer->repeat_ns) : transfer->deadline_ns;
+}
+
 dgraft_time_ns dgraft_core_wake_at(const struct dgraft_core *core)
 {
+    dgraft_time_ns at = transfer_wake_at(core);
     if (core->role == DGRAFT_ROLE_LEADER) {
-        return dgraft_core_min(dgraft_core_min(core->heartbeat_due_ns, core->news_due_ns), core->quorum_check_ns);
+        at = dgraft_core_min(at, dgraft_core_disk_wake_at(core));
+        at = dgraft_core_min(at, core->heartbeat_due_ns);
+        return dgraft_core_min(at, dgraft_core_min(core->news_due_ns, core->quorum_check_ns));
     }
-    return dgraft_core_min(core->election_deadline_ns, core->resend_at_ns);
+    if (core->reads_count > 0 && core->read_asked) {
+        at = dgraft_core_min(at, core->read_repeat_ns);
+    }
+    return dgraft_core_min(at, dgraft_core_min(core->election_deadline_ns, core->resend_at_ns));
 }

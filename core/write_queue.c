@@ -13,8 +13,17 @@ void dgraft_core_writes_push(struct dgraft_core *core)
         core->writes_count++;
     }
     /* Full: the newest place now stands for both, and is done when the later one is. Slower, never wrong. */
-    *write_at(core, core->writes_count - 1) = (struct pending_write){
-        .seq = core->write_seq, .term = core->term, .last = core->last.index, .vote = core->vote};
+    *write_at(core, core->writes_count - 1) = (struct pending_write){.seq = core->write_seq,
+                                                                     .term = core->term,
+                                                                     .last = core->last.index,
+                                                                     .vote = core->vote,
+                                                                     .begun_ns = core->now_ns};
+}
+
+/* Returns when the oldest WRITE under way was begun; NEVER when there is none. */
+dgraft_time_ns dgraft_core_writes_begun(const struct dgraft_core *core)
+{
+    return core->writes_count == 0 ? DGRAFT_CORE_NEVER : core->writes[core->writes_head].begun_ns;
 }
 
 /* Entries after keep are superseded: neither what is on disk of them nor what is under way will count. */

@@ -225,6 +225,10 @@ enum dgraft_status dgraft_driver_open(const struct dgraft_driver_options *option
     const char *reason = NULL;
     enum dgraft_status status = dgraft_config_check(&options->core, &reason);
     *out = NULL;
+    if (status == DGRAFT_OK && options->core.lease_drift_ppm != 0 && options->clock == NULL) {
+        status = DGRAFT_STATUS_CONFIG;
+        reason = "reads under a lease want a clock";
+    }
     if (status != DGRAFT_OK) {
         (void)snprintf(why->text, sizeof why->text, "%s", reason);
         return status;
@@ -293,6 +297,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
     wake_fragments(driver);
     dgraft_driver_step_proposals(driver);
     dgraft_driver_step_reads(driver);
+    dgraft_driver_step_transfer(driver);
     wake(driver);
     /* What others wait for leaves before this node's own records are summed and applied. */
     driver->options.transport->ops->flush(driver->options.transport);
@@ -305,6 +310,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
 dgraft_time_ns dgraft_driver_wake_at(const struct dgraft_driver *driver)
 {
     if (driver->more_waits || driver->proposals.first != NULL ||
+        (driver->transfer != NULL && driver->transfer_id == 0) ||
         (driver->reads.first != NULL && driver->read_groups_count < driver->read_groups_max) ||
         atomic_load(&driver->write_state) == WRITE_DONE) {
         return 0;
@@ -413,6 +419,7 @@ void dgraft_driver_close(struct dgraft_driver *driver)
     dgraft_driver_answer_reads(driver);
     dgraft_driver_end_proposals(driver);
     dgraft_driver_end_reads(driver);
+    dgraft_driver_end_transfer(driver);
     flush(driver);
     enum dgraft_status status = dgraft_storage_close(driver->storage, &why);
     driver->storage = NULL;

@@ -92,7 +92,23 @@ void dgraft_driver_read_ready(struct dgraft_driver *driver, const struct dgraft_
     if (group != NULL) {
         /* Index 0 means "not answered" in a group; an empty log's read waits for nothing. */
         group->index = ready->index > 0 ? ready->index : 1;
+        group->lease_until_ns = ready->lease_until_ns;
     }
+}
+
+/* Returns whether a lease is over by now: this thread may have slept since the core looked. */
+static bool lease_over(const struct dgraft_driver *driver, const struct read_group *group)
+{
+    return group->lease_until_ns != 0 && driver->options.clock(driver->options.clock_context) >= group->lease_until_ns;
+}
+
+/* Puts the reads of a group back in front of those that wait to be asked. */
+static void ask_again(struct dgraft_driver *driver, struct read_queue reads)
+{
+    reads.last->next = driver->reads.first;
+    reads.last = driver->reads.last != NULL ? driver->reads.last : reads.last;
+    reads.count += driver->reads.count;
+    driver->reads = reads;
 }
 
 void dgraft_driver_answer_reads(struct dgraft_driver *driver)
@@ -104,8 +120,13 @@ void dgraft_driver_answer_reads(struct dgraft_driver *driver)
             i++;
             continue;
         }
+        const bool again = lease_over(driver, group);
         struct read_queue reads = remove_group(driver, group);
-        end_reads(&reads, DGRAFT_OK, driver->identity.node);
+        if (again) {
+            ask_again(driver, reads);
+        } else {
+            end_reads(&reads, DGRAFT_OK, driver->identity.node);
+        }
     }
 }
 

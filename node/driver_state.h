@@ -6,6 +6,7 @@
  *   driver_send.c       a SEND becomes frames
  *   driver_proposals.c  proposals: queued, framed, answered
  *   driver_reads.c      reads: queued, asked, answered
+ *   driver_transfer.c   a transfer of leadership: asked, answered
  *   driver_write.c      WRITE actions become group commits
  *   driver_apply.c      committed entries go to the state machine
  *   driver_status.c     what people see
@@ -53,7 +54,8 @@ struct read_queue {
 struct read_group {
     struct read_queue reads;
     uint64_t id;
-    dgraft_index index; /* 0: the core has not answered yet */
+    dgraft_index index;            /* 0: the core has not answered yet */
+    dgraft_time_ns lease_until_ns; /* 0: confirmed by a round */
 };
 
 struct dgraft_driver {
@@ -126,6 +128,8 @@ struct dgraft_driver {
     struct read_group *read_groups;
     uint32_t read_groups_count;
     uint32_t read_groups_max;
+    struct dgraft_transfer *transfer; /* wanted or under way */
+    uint64_t transfer_id;             /* 0: not stepped yet */
     struct dgraft_applied *apply_batch;
     uint8_t *apply_scratch;
     size_t apply_scratch_bytes;
@@ -185,6 +189,11 @@ void dgraft_driver_read_ready(struct dgraft_driver *driver, const struct dgraft_
 void dgraft_driver_take_read_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome);
 void dgraft_driver_answer_reads(struct dgraft_driver *driver);
 void dgraft_driver_end_reads(struct dgraft_driver *driver);
+
+/* driver_transfer.c */
+void dgraft_driver_step_transfer(struct dgraft_driver *driver);
+void dgraft_driver_take_transfer_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome);
+void dgraft_driver_end_transfer(struct dgraft_driver *driver);
 
 /* driver_apply.c */
 void dgraft_driver_apply(struct dgraft_driver *driver);

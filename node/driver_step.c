@@ -51,6 +51,19 @@ static void take_notice(struct dgraft_driver *driver, const struct dgraft_action
     case DGRAFT_NOTICE_MEMBERSHIP:
         driver->membership_index = notice->after;
         break;
+    case DGRAFT_NOTICE_PEER_LAG:
+        dgraft_driver_log(driver, DGRAFT_LOG_INFO, "node %u lacks %llu entries (lacked %llu)", notice->peer,
+                          (unsigned long long)notice->after, (unsigned long long)notice->before);
+        break;
+    case DGRAFT_NOTICE_DISK:
+        dgraft_driver_log(driver, notice->after != 0 ? DGRAFT_LOG_WARNING : DGRAFT_LOG_INFO, "node %u: %s",
+                          driver->identity.node,
+                          notice->after != 0 ? "its disk is short of room or takes too long: others are to lead"
+                                             : "its disk has room and answers in time again");
+        break;
+    }
+    if (driver->options.listener.notice != NULL) {
+        driver->options.listener.notice(driver->options.listener.context, notice);
     }
 }
 
@@ -63,9 +76,11 @@ static void take_outcome(struct dgraft_driver *driver, const struct dgraft_actio
     case DGRAFT_OUTCOME_OF_READ:
         dgraft_driver_take_read_outcome(driver, outcome);
         break;
-    case DGRAFT_OUTCOME_OF_CHANGE:
     case DGRAFT_OUTCOME_OF_TRANSFER:
-        break; /* the driver asks for neither */
+        dgraft_driver_take_transfer_outcome(driver, outcome);
+        break;
+    case DGRAFT_OUTCOME_OF_CHANGE:
+        break; /* the driver asks for none */
     }
 }
 

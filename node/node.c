@@ -8,6 +8,8 @@
 #include <sys/random.h>
 
 #define ELECTION_TIMEOUT_NS UINT64_C(300000000)
+#define WRITE_STALL_NS      UINT64_C(10000000000)
+#define LAG_NOTICE_ENTRIES  10000u
 
 struct dgraft_node {
     struct node_loop loop;
@@ -26,6 +28,15 @@ enum dgraft_status dgraft_node_read(struct dgraft_node *node, struct dgraft_read
 {
     (void)pthread_mutex_lock(&node->loop.turn);
     enum dgraft_status status = dgraft_driver_read(node->loop.driver, read);
+    (void)pthread_mutex_unlock(&node->loop.turn);
+    dgraft_loop_wake(&node->loop);
+    return status;
+}
+
+enum dgraft_status dgraft_node_transfer(struct dgraft_node *node, struct dgraft_transfer *transfer)
+{
+    (void)pthread_mutex_lock(&node->loop.turn);
+    enum dgraft_status status = dgraft_driver_transfer(node->loop.driver, transfer);
     (void)pthread_mutex_unlock(&node->loop.turn);
     dgraft_loop_wake(&node->loop);
     return status;
@@ -103,6 +114,12 @@ static enum dgraft_status ask_directory(const struct dgraft_node_options *option
     return status;
 }
 
+static dgraft_time_ns read_clock(void *context)
+{
+    (void)context;
+    return dgraft_loop_now_ns();
+}
+
 static void driver_options(const struct dgraft_node_options *options, dgraft_node_id id, struct dgraft_node *node,
                            struct dgraft_driver_options *out)
 {
@@ -117,6 +134,8 @@ static void driver_options(const struct dgraft_node_options *options, dgraft_nod
                                           .machine = options->machine,
                                           .requests = options->requests,
                                           .sink = options->sink,
+                                          .listener = options->listener,
+                                          .clock = read_clock,
                                           .cache_bytes_max = options->cache_bytes_max,
                                           .small_bytes = options->small_bytes,
                                           .fragment_seed = seeds[0] ^ dgraft_loop_now_ns(),
@@ -126,6 +145,9 @@ static void driver_options(const struct dgraft_node_options *options, dgraft_nod
     /* An append is one datagram: with small ones it takes many to keep the disks of followers busy. */
     out->core.inflight_max = 512;
     out->core.seed = seeds[1] ^ id;
+    out->core.lease_drift_ppm = options->lease_drift_ppm;
+    out->core.lag_notice_entries = options->lag_notice_entries != 0 ? options->lag_notice_entries : LAG_NOTICE_ENTRIES;
+    out->core.write_stall_ns = options->write_stall_ns != 0 ? options->write_stall_ns : WRITE_STALL_NS;
     out->core.election_timeout_ns =
         options->election_timeout_ns != 0 ? options->election_timeout_ns : ELECTION_TIMEOUT_NS;
     out->core.heartbeat_interval_ns =

@@ -59,6 +59,12 @@ static struct dgraft_message message_of(uint16_t type)
     } else if (type == DGRAFT_MESSAGE_APPEND_REFUSE) {
         message.u.append_refuse =
             (struct dgraft_append_refuse){.prev = 9, .hint = {8, 2}, .round = 2, .reason = DGRAFT_REFUSE_MISMATCH};
+    } else if (type == DGRAFT_MESSAGE_TIMEOUT_NOW) {
+        message.u.timeout_now.last = (struct dgraft_position){9, 3};
+    } else if (type == DGRAFT_MESSAGE_READ_REQUEST) {
+        message.u.read_request.token = 12345;
+    } else if (type == DGRAFT_MESSAGE_READ_ANSWER) {
+        message.u.read_answer = (struct dgraft_read_answer){.token = 12345, .index = 9};
     } else {
         message.u.vote_reply.term = 4;
         if (type == DGRAFT_MESSAGE_PRE_VOTE_REFUSE || type == DGRAFT_MESSAGE_VOTE_REFUSE) {
@@ -73,7 +79,10 @@ static void save_frames(void)
     const struct dgraft_frame_header header = {.cluster = 1, .to = 2};
     uint8_t bytes[1024];
     size_t padding = 0;
-    for (uint16_t type = DGRAFT_MESSAGE_PRE_VOTE_REQUEST; type <= DGRAFT_MESSAGE_APPEND_REFUSE; type++) {
+    for (uint16_t type = DGRAFT_MESSAGE_PRE_VOTE_REQUEST; type < DGRAFT_FRAME_CLIENT_REQUEST; type++) {
+        if (dgraft_frame_type_name(type) == NULL) {
+            continue; /* reserved */
+        }
         const struct dgraft_message message = message_of(type);
         uint8_t records[512];
         size_t records_bytes = 0;

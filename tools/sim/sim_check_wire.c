@@ -229,6 +229,15 @@ static bool check_message(struct sim_check *check, const struct dgraft_frame *fr
                                   (unsigned long long)message->u.append_refuse.prev);
         }
         return true;
+    case DGRAFT_MESSAGE_TIMEOUT_NOW:
+        check->counts->of[SIM_COUNT_TIMEOUT_NOW]++;
+        return true;
+    case DGRAFT_MESSAGE_READ_REQUEST:
+        check->counts->of[SIM_COUNT_READ_REQUEST]++;
+        return true;
+    case DGRAFT_MESSAGE_READ_ANSWER:
+        check->counts->of[SIM_COUNT_READ_ANSWER]++;
+        return true;
     }
     return true;
 }

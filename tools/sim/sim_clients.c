@@ -44,6 +44,7 @@ static void answered(void *context, const struct dgraft_proposal_answer *answer)
     operation->ended = true;
     operation->end = ++run->moments;
     operation->counts = answer->fate != DGRAFT_PROPOSAL_REFUSED;
+    run->counts.of[SIM_COUNT_TRANSFERRING] += answer->reason == DGRAFT_OUTCOME_TRANSFERRING;
     if (answer->fate == DGRAFT_PROPOSAL_UNKNOWN) {
         operation->end = UINT64_MAX;
     }
@@ -145,6 +146,39 @@ void sim_read(struct sim_run *run, struct sim_node *node)
         operation->ended = true;
         run->counts.of[SIM_COUNT_READ_REFUSED]++;
     }
+    sim_node_plan_turn(node, run->now_ns);
+}
+
+static void transfer_ended(void *context, enum dgraft_outcome how, dgraft_node_id leader)
+{
+    struct sim_node *node = context;
+    uint64_t *counts = node->run->counts.of;
+
+    sim_trace_line(&node->run->trace, node->id, "transfer ends: outcome %d, node %u leads", (int)how, leader);
+    if (how == DGRAFT_OUTCOME_DONE && leader != node->transfer.target && node->transfer.target != 0) {
+        sim_check_fail(&node->run->check, "a transfer to node %u is done, and node %u leads", node->transfer.target,
+                       leader);
+    }
+    counts[SIM_COUNT_TRANSFER_DONE] += how == DGRAFT_OUTCOME_DONE && leader != node->id;
+    counts[SIM_COUNT_TRANSFER_EXPIRED] += how == DGRAFT_OUTCOME_EXPIRED;
+    counts[SIM_COUNT_TRANSFER_REFUSED] += how == DGRAFT_OUTCOME_NOT_LEADER || how == DGRAFT_OUTCOME_INVALID;
+}
+
+void sim_transfer(struct sim_run *run, struct sim_node *node)
+{
+    struct dgraft_transfer transfer = {.context = node, .ended = transfer_ended};
+
+    if (node->driver == NULL) {
+        return;
+    }
+    transfer.target = (dgraft_node_id)sim_random_below(&run->random, run->plan.nodes + 1);
+    const struct dgraft_transfer kept = node->transfer;
+    node->transfer = transfer;
+    if (dgraft_driver_transfer(node->driver, &node->transfer) != DGRAFT_OK) {
+        node->transfer = kept; /* one is under way */
+        return;
+    }
+    sim_trace_line(&run->trace, node->id, "is to hand over to node %u", transfer.target);
     sim_node_plan_turn(node, run->now_ns);
 }
 

@@ -62,6 +62,17 @@
     X(ANSWER_UNKNOWN, "proposals answered UNKNOWN")                                                                    \
     X(READ_DONE, "reads answered")                                                                                     \
     X(READ_REFUSED, "reads refused")                                                                                   \
+    X(READ_REQUEST, "reads that a follower asked its leader about")                                                    \
+    X(READ_ANSWER, "answers to those")                                                                                 \
+    X(LEASE, "turns of a leader with a lease")                                                                         \
+    X(SLEPT_IN_TURN, "turns that began before a pause and ended after it")                                             \
+    X(TIMEOUT_NOW, "leaders that told another node to campaign")                                                       \
+    X(TRANSFER_DONE, "transfers of leadership done")                                                                   \
+    X(TRANSFER_EXPIRED, "transfers that took too long")                                                                \
+    X(TRANSFER_REFUSED, "transfers refused")                                                                           \
+    X(TRANSFERRING, "proposals refused during a transfer")                                                             \
+    X(DISK_ALARM, "disks that were too slow to lead")                                                                  \
+    X(PEER_LAG, "followers told to lag")                                                                               \
     X(HEALED, "clusters healed in time")
 
 enum sim_count {

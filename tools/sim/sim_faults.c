@@ -11,6 +11,7 @@ enum fault {
     FAULT_FULL,
     FAULT_CLOSE,
     FAULT_LEADER,
+    FAULT_TRANSFER,
     FAULT_TOTAL
 };
 
@@ -47,6 +48,8 @@ static void pause(struct sim_run *run, struct sim_node *node)
     run->counts.of[SIM_COUNT_PAUSE]++;
     /* What arrives meanwhile waits, or finds the receive buffer full. */
     node->deaf = sim_random_chance(&run->random, 500000);
+    /* It may be stopped in the middle of a turn, which then goes on with a clock that it read before. */
+    node->slept_at_ns = sim_random_chance(&run->random, 300000) ? sim_node_clock(node) : 0;
     node->paused_until_ns = run->now_ns + sim_random_between(&run->random, 10, 1200) * SIM_MS;
     sim_trace_line(&run->trace, node->id, "paused");
 }
@@ -104,6 +107,9 @@ static void strike(struct sim_run *run, struct sim_node *node, enum fault fault)
     case FAULT_LEADER:
         sim_node_crash(leading_node(run), SIM_CRASH_POWER);
         break;
+    case FAULT_TRANSFER:
+        sim_transfer(run, sim_random_chance(&run->random, 800000) ? leading_node(run) : node);
+        break;
     case FAULT_TOTAL:
         break;
     }
@@ -112,7 +118,7 @@ static void strike(struct sim_run *run, struct sim_node *node, enum fault fault)
 void sim_fault(struct sim_run *run)
 {
     /* How often each comes, of 100. */
-    static const uint32_t shares[FAULT_TOTAL] = {28, 14, 12, 3, 12, 10, 4, 4, 5, 8};
+    static const uint32_t shares[FAULT_TOTAL] = {25, 12, 11, 3, 12, 10, 4, 4, 5, 6, 8};
     uint64_t drawn = sim_random_below(&run->random, 100);
     int fault = 0;
 
@@ -147,6 +153,7 @@ void sim_heal(struct sim_run *run)
             sim_node_open(node);
         }
         node->paused_until_ns = 0;
+        node->slept_at_ns = 0;
         node->turn_at_ns = UINT64_MAX;
         sim_node_plan_turn(node, run->now_ns);
     }

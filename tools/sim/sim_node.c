@@ -7,7 +7,7 @@
 #define DATAGRAM_BYTES 1400u
 #define INBOX_MAX      512u
 
-static uint64_t local_time(const struct sim_node *node)
+uint64_t sim_node_clock(const struct sim_node *node)
 {
     const uint64_t now = node->run->now_ns;
     const int64_t drift = (int64_t)(now / 1000000u) * node->clock_ppm;
@@ -17,7 +17,7 @@ static uint64_t local_time(const struct sim_node *node)
 /* Returns how long from now until the node's clock says so. */
 static uint64_t until_local(const struct sim_node *node, uint64_t at_ns)
 {
-    const uint64_t now = local_time(node);
+    const uint64_t now = sim_node_clock(node);
     if (at_ns <= now) {
         return 0;
     }
@@ -115,6 +115,19 @@ bool sim_node_format(struct sim_run *run, dgraft_node_id id)
     return true;
 }
 
+static dgraft_time_ns read_clock(void *context)
+{
+    return sim_node_clock(context);
+}
+
+static void take_notice(void *context, const struct dgraft_action_notice *notice)
+{
+    struct sim_node *node = context;
+    uint64_t *counts = node->run->counts.of;
+    counts[SIM_COUNT_DISK_ALARM] += notice->kind == DGRAFT_NOTICE_DISK && notice->after != 0;
+    counts[SIM_COUNT_PEER_LAG] += notice->kind == DGRAFT_NOTICE_PEER_LAG && notice->after > notice->before;
+}
+
 static void fill_options(struct sim_node *node, struct dgraft_driver_options *options)
 {
     const struct sim_run *run = node->run;
@@ -129,6 +142,9 @@ static void fill_options(struct sim_node *node, struct dgraft_driver_options *op
         .small_bytes = run->plan.small_bytes,
         .proposals_max = 256,
         .check_invariants = !run->options.bare,
+        .listener = {.context = node, .notice = take_notice},
+        .clock = read_clock,
+        .clock_context = node,
     };
     if (run->trace.out != NULL) {
         options->sink.context = node;
@@ -143,6 +159,9 @@ static void fill_options(struct sim_node *node, struct dgraft_driver_options *op
     options->core.entry_bytes_max = 65536;
     options->core.election_timeout_ns = run->election_timeout_ns;
     options->core.heartbeat_interval_ns = run->election_timeout_ns / 5;
+    options->core.lease_drift_ppm = run->plan.leases ? 2 * run->plan.drift_ppm + 1 : 0;
+    options->core.write_stall_ns = run->plan.write_stall_ns;
+    options->core.lag_notice_entries = run->plan.lag_entries;
 }
 
 /* Opening failed. That is fine after a fault, and a finding otherwise. */
@@ -196,7 +215,7 @@ void sim_node_open(struct sim_node *node)
         sim_random_chance(&run->random, run->plan.crash_in_open)) {
         node->disk->crash_in = sim_random_between(&run->random, 1, 16);
     }
-    const enum dgraft_status opened = dgraft_driver_open(&options, local_time(node), &node->driver, &why);
+    const enum dgraft_status opened = dgraft_driver_open(&options, sim_node_clock(node), &node->driver, &why);
     node->disk->crash_in = 0;
     if (opened != DGRAFT_OK) {
         node->driver = NULL;
@@ -212,6 +231,8 @@ void sim_node_open(struct sim_node *node)
     sim_check_opened(&run->check, node->id, &status.core);
     node->performing = false;
     node->paused_until_ns = 0;
+    node->slept_at_ns = 0;
+    node->lease_until_ns = 0;
     node->heard_count = 0;
     node->refused_seen = 0;
     node->turn_at_ns = UINT64_MAX;
@@ -279,6 +300,23 @@ static void plan_perform(struct sim_node *node)
     sim_later(run, latency, SIM_PLAN_PERFORM, node->id, node->incarnation, NULL);
 }
 
+/* I-LEASE: at no moment of the true time do two nodes believe that nobody else can be elected. */
+static void check_leases(struct sim_run *run)
+{
+    dgraft_node_id holder = 0;
+    for (uint32_t id = 1; id <= run->plan.nodes; id++) {
+        const struct sim_node *node = &run->nodes[id];
+        if (node->driver == NULL || sim_node_clock(node) >= node->lease_until_ns) {
+            continue;
+        }
+        run->counts.of[SIM_COUNT_LEASE]++;
+        if (holder != 0) {
+            sim_check_fail(&run->check, "I-LEASE: nodes %u and %u both hold a lease", holder, id);
+        }
+        holder = id;
+    }
+}
+
 void sim_node_turn(struct sim_node *node)
 {
     struct sim_run *run = node->run;
@@ -289,8 +327,12 @@ void sim_node_turn(struct sim_node *node)
         sim_node_plan_turn(node, node->paused_until_ns);
         return;
     }
-    dgraft_driver_turn(node->driver, local_time(node), run->now_ns);
+    run->counts.of[SIM_COUNT_SLEPT_IN_TURN] += node->slept_at_ns != 0;
+    dgraft_driver_turn(node->driver, node->slept_at_ns != 0 ? node->slept_at_ns : sim_node_clock(node), run->now_ns);
+    node->slept_at_ns = 0;
     dgraft_driver_status(node->driver, &status);
+    node->lease_until_ns = status.core.lease_until_ns;
+    check_leases(run);
     const uint64_t shown[4] = {status.core.term, status.core.last.index, status.core.commit,
                                (uint64_t)status.core.role};
     sim_trace_event(&run->trace, node->id, SIM_EVENT_TURN, shown, sizeof shown);

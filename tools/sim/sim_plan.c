@@ -50,6 +50,9 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_random *random, uint32_t no
     plan->large = draw_rate(random, 30000);
     plan->bursts = draw_rate(random, 60000);
     plan->drift_ppm = (uint32_t)sim_random_below(random, 20000);
+    plan->leases = sim_random_chance(random, 400000);
+    plan->write_stall_ns = sim_random_chance(random, 500000) ? 0 : sim_random_between(random, 50, 800) * SIM_MS;
+    plan->lag_entries = (uint32_t)sim_random_below(random, 20);
     plan->segment_bytes = segments[sim_random_below(random, 3)];
     plan->inflight_max = sim_random_between(random, 1, 16);
     plan->small_bytes = sim_random_chance(random, 500000) ? 1024 : 64;

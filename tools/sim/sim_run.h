@@ -41,6 +41,9 @@ struct sim_plan {
     uint32_t large;     /* commands larger than a datagram */
     uint32_t bursts;    /* many at once */
     uint32_t drift_ppm; /* of clocks */
+    bool leases;
+    uint64_t write_stall_ns; /* 0: a slow disk is no reason to step aside */
+    uint32_t lag_entries;
     uint64_t segment_bytes;
     uint64_t inflight_max;
     size_t small_bytes;
@@ -91,7 +94,10 @@ struct sim_node {
     uint64_t turn_number; /* a turn with another number is outdated */
     bool performing;      /* a perform is planned */
     uint64_t paused_until_ns;
-    bool deaf;              /* what arrives during the pause is lost */
+    bool deaf;               /* what arrives during the pause is lost */
+    uint64_t slept_at_ns;    /* the clock as a turn read it just before the pause; 0: no turn was under way */
+    uint64_t lease_until_ns; /* on the node's clock */
+    struct dgraft_transfer transfer;
     uint64_t slow_until_ns; /* the disk finishes nothing before */
     struct sim_heard *heard;
     uint32_t heard_count;
@@ -166,6 +172,8 @@ void sim_node_close(struct sim_node *node);
 /* Keeps what a callback said until the turn has ended. */
 void sim_node_hear(struct sim_node *node, const struct sim_heard *heard);
 void sim_node_free(struct sim_node *node);
+/* The time on the node's own clock. */
+uint64_t sim_node_clock(const struct sim_node *node);
 
 /* sim_faults.c */
 void sim_fault(struct sim_run *run);
@@ -175,6 +183,7 @@ void sim_heal(struct sim_run *run);
 void sim_client(struct sim_run *run);
 struct sim_operation *sim_propose(struct sim_run *run, struct sim_node *node, uint32_t payload_bytes);
 void sim_read(struct sim_run *run, struct sim_node *node);
+void sim_transfer(struct sim_run *run, struct sim_node *node);
 bool sim_history_check(struct sim_run *run);
 void sim_clients_free(struct sim_run *run);
 

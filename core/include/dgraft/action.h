@@ -93,9 +93,12 @@ struct dgraft_action_outcome {
     dgraft_index last;
 };
 
+/* Under a lease (lease_until_ns is not 0) the host looks at its clock once more just before it answers, because it may
+ * have slept since: from lease_until_ns on the answer must not be given, and the read is asked again. */
 struct dgraft_action_read_ready {
     uint64_t id;
     dgraft_index index;
+    dgraft_time_ns lease_until_ns;
 };
 
 struct dgraft_action_lookup {
@@ -107,11 +110,15 @@ enum dgraft_notice_kind {
     DGRAFT_NOTICE_TERM = 2,
     DGRAFT_NOTICE_LEADER = 3, /* node id, 0 unknown */
     DGRAFT_NOTICE_COMMIT = 4,
-    DGRAFT_NOTICE_MEMBERSHIP = 5 /* index of the entry in force */
+    DGRAFT_NOTICE_MEMBERSHIP = 5, /* index of the entry in force */
+    DGRAFT_NOTICE_PEER_LAG = 6,   /* a leader's: entries that `peer` lacks; told when they pass lag_notice_entries,
+                                     and when they are less than half of it again */
+    DGRAFT_NOTICE_DISK = 7        /* 1: short of room, or a write takes too long; 0: neither */
 };
 
 struct dgraft_action_notice {
     enum dgraft_notice_kind kind;
+    dgraft_node_id peer; /* PEER_LAG; 0 otherwise */
     uint64_t before;
     uint64_t after;
 };

@@ -37,6 +37,13 @@ struct dgraft_config {
     uint64_t uncommitted_bytes_max;       /* proposals are BUSY beyond it; one entry always may; each counts 64 more */
     uint32_t entry_bytes_max;             /* largest payload, up to DGRAFT_ENTRY_BYTES_MAX_TOP */
     uint32_t reads_max;                   /* reads (by id) waiting at once, 1 to 1024 */
+    /* Reads under a lease [§6.4.1]: 0 none; otherwise by how many millionths the clocks of any two nodes may differ in
+     * speed, up to 500,000. It must hold, or reads may be stale; all nodes alike. A lease lasts this much less than an
+     * election timeout from when the heartbeats were sent that a quorum has answered, and a node refuses its vote for
+     * an election timeout after its start, because it may have answered some before. */
+    uint32_t lease_drift_ppm;
+    uint32_t lag_notice_entries;   /* a notice tells of followers that lack so many; 0 never */
+    dgraft_time_ns write_stall_ns; /* a leader steps aside when a WRITE takes longer; 0 never */
 };
 
 enum dgraft_role {
@@ -49,7 +56,7 @@ enum dgraft_role {
 struct dgraft_core; /* opaque */
 
 /* Fills in the defaults for a node of this id: 5 members, 150 ms, 30 ms, 256 runs, 64 appends of 8 MiB together, 64 MiB
- * uncommitted, 1 MiB + 4 KiB entries, 64 reads; the seed is self. */
+ * uncommitted, 1 MiB + 4 KiB entries, 64 reads, no leases, no notices of lag, no stall; the seed is self. */
 void dgraft_config_defaults(struct dgraft_config *config, dgraft_node_id self);
 
 /* Returns OK, or CONFIG and in *why (when not NULL) one sentence naming the field and its bounds. */
@@ -108,8 +115,11 @@ struct dgraft_core_status {
     uint64_t elections;         /* campaigns begun (votes asked for) since the start */
     uint64_t ignored;           /* messages that the protocol had no use for: stale, or not from a member */
     uint64_t uncommitted_bytes; /* a leader's own proposals: their payloads and 64 bytes for each */
-    bool poisoned;       /* the disk failed, or an append contradicted what is committed: it takes no further part */
-    uint32_t peer_count; /* followers and learners, at most members_max */
+    bool poisoned;   /* the disk failed, or an append contradicted what is committed: it takes no further part */
+    bool disk_alarm; /* the disk is short of room, or stalls */
+    dgraft_node_id transfer_target;                      /* leadership is being handed to; 0 nobody */
+    dgraft_time_ns lease_until_ns;                       /* of a leader; 0 none */
+    uint32_t peer_count;                                 /* followers and learners, at most members_max */
     struct dgraft_peer_status peers[DGRAFT_MEMBERS_MAX]; /* of a leader; ascending id; otherwise heard_at only */
 };
 

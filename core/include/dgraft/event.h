@@ -10,17 +10,19 @@ extern "C" {
 #endif
 
 enum dgraft_event_kind {
-    DGRAFT_EVENT_START = 1,    /* what storage found; the first event, and only once */
-    DGRAFT_EVENT_WAKE = 2,     /* nothing but time has passed */
-    DGRAFT_EVENT_RECEIVE = 3,  /* a peer's message */
-    DGRAFT_EVENT_PROPOSE = 4,  /* entries that clients of this node want in the log */
-    DGRAFT_EVENT_READ = 5,     /* a read wants to know the index it must wait for [§6.4] */
-    DGRAFT_EVENT_DURABLE = 6,  /* every WRITE up to seq is on disk */
-    DGRAFT_EVENT_APPLIED = 7,  /* the state machine has applied every entry up to index */
-    DGRAFT_EVENT_SENT = 8,     /* how far the host got with a SEND of entries */
-    DGRAFT_EVENT_TERM = 9,     /* the answer to a LOOKUP */
-    DGRAFT_EVENT_POISONED = 10 /* the disk failed: nothing more will become durable */
-    /* Reserved: 11 DAMAGED, 12 CHANGE, 13 TRANSFER, 14 SNAPSHOT. */
+    DGRAFT_EVENT_START = 1,     /* what storage found; the first event, and only once */
+    DGRAFT_EVENT_WAKE = 2,      /* nothing but time has passed */
+    DGRAFT_EVENT_RECEIVE = 3,   /* a peer's message */
+    DGRAFT_EVENT_PROPOSE = 4,   /* entries that clients of this node want in the log */
+    DGRAFT_EVENT_READ = 5,      /* a read wants to know the index it must wait for [§6.4] */
+    DGRAFT_EVENT_DURABLE = 6,   /* every WRITE up to seq is on disk */
+    DGRAFT_EVENT_APPLIED = 7,   /* the state machine has applied every entry up to index */
+    DGRAFT_EVENT_SENT = 8,      /* how far the host got with a SEND of entries */
+    DGRAFT_EVENT_TERM = 9,      /* the answer to a LOOKUP */
+    DGRAFT_EVENT_POISONED = 10, /* the disk failed: nothing more will become durable */
+    DGRAFT_EVENT_TRANSFER = 13, /* leadership is to go to another node [§3.10] */
+    DGRAFT_EVENT_DISK = 17      /* the disk is short of room, or has it again */
+    /* Reserved: 11 DAMAGED, 12 CHANGE, 14 SNAPSHOT, 15 SNAPSHOT_RECEIVED, 16 SNAPSHOT_STORED. */
 };
 
 /* Entries that storage knows to be damaged, first to last. */
@@ -85,6 +87,20 @@ struct dgraft_event_term {
     struct dgraft_position position; /* term 0: compacted or unreadable */
 };
 
+/* Ends in one OUTCOME of DGRAFT_OUTCOME_OF_TRANSFER: DONE when the target leads; NOT_LEADER, DISK, TRANSFERRING or
+ * INVALID (no such voter, or nobody else) at once; CHANGING when the membership changed meanwhile; EXPIRED when an
+ * election timeout passed: this node leads on, if it does, and takes proposals again. */
+struct dgraft_event_transfer {
+    uint64_t id;           /* the host's; comes back in the outcome */
+    dgraft_node_id target; /* a voter; 0: whoever has most of the log */
+};
+
+/* A leader whose disk is short of room hands over; a node whose disk is short does not campaign. It still follows and
+ * votes: what cannot be written poisons, as ever. */
+struct dgraft_event_disk {
+    bool full;
+};
+
 struct dgraft_event {
     enum dgraft_event_kind kind;
     dgraft_time_ns now_ns; /* never less than in the event before; a smaller one is taken as the last */
@@ -97,6 +113,8 @@ struct dgraft_event {
         struct dgraft_event_applied applied;
         struct dgraft_event_sent sent;
         struct dgraft_event_term term;
+        struct dgraft_event_transfer transfer;
+        struct dgraft_event_disk disk;
     } u;
 };
 

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /* Numbers are the wire's; 0 is invalid; retired or reserved ones are never used for something else.
- * Reserved: 10 TIMEOUT_NOW, 11 SNAPSHOT_CHUNK, 12 SNAPSHOT_ACK, 13 FETCH, 14 FETCH_ANSWER, 15 REMOVED. */
+ * Reserved: 11 SNAPSHOT_CHUNK, 12 SNAPSHOT_ACK, 13 FETCH, 14 FETCH_ANSWER, 15 REMOVED. */
 enum dgraft_message_type {
     DGRAFT_MESSAGE_PRE_VOTE_REQUEST = 1, /* would you vote for me? changes nothing at the receiver [§9.6] */
     DGRAFT_MESSAGE_PRE_VOTE_GRANT = 2,
@@ -24,7 +24,10 @@ enum dgraft_message_type {
     DGRAFT_MESSAGE_VOTE_REFUSE = 6,
     DGRAFT_MESSAGE_APPEND = 7, /* entries, or none: a heartbeat or a probe [§3.5] */
     DGRAFT_MESSAGE_APPEND_ACK = 8,
-    DGRAFT_MESSAGE_APPEND_REFUSE = 9
+    DGRAFT_MESSAGE_APPEND_REFUSE = 9,
+    DGRAFT_MESSAGE_TIMEOUT_NOW = 10,  /* campaign at once: the leader hands over to you [§3.10] */
+    DGRAFT_MESSAGE_READ_REQUEST = 16, /* a follower's reads want to know the index they must wait for [§6.4] */
+    DGRAFT_MESSAGE_READ_ANSWER = 17
 };
 
 /* Why a vote, a pre-vote or an append was refused. */
@@ -76,6 +79,22 @@ struct dgraft_append_refuse {
     enum dgraft_refuse_reason reason;
 };
 
+/* TIMEOUT_NOW: counts in its own term only, and from the leader of it; a repeated or late one is nobody's business. */
+struct dgraft_timeout_now {
+    struct dgraft_position last; /* the leader's last entry, which the receiver has: without it there is no use */
+};
+
+/* READ_REQUEST: all reads that wait at a follower share one. */
+struct dgraft_read_request {
+    uint64_t token; /* the follower's name of it, never used twice; 0 is none */
+};
+
+/* READ_ANSWER. */
+struct dgraft_read_answer {
+    uint64_t token;     /* of the request */
+    dgraft_index index; /* what was committed when the request was received lies at or below it */
+};
+
 struct dgraft_message {
     enum dgraft_message_type type;
     dgraft_node_id from;
@@ -89,6 +108,9 @@ struct dgraft_message {
         struct dgraft_append append;
         struct dgraft_append_ack append_ack;
         struct dgraft_append_refuse append_refuse;
+        struct dgraft_timeout_now timeout_now;
+        struct dgraft_read_request read_request;
+        struct dgraft_read_answer read_answer;
     } u;
 };
 

@@ -74,6 +74,24 @@ struct dgraft_read {
     struct dgraft_read *next; /* the driver's */
 };
 
+/* A transfer of leadership [§3.10]: `ended` comes once. Retained until then. One at a time. */
+struct dgraft_transfer {
+    void *context;
+    dgraft_node_id target; /* a voter; 0: whoever has most of the log */
+    /* DONE: `leader` leads now. NOT_LEADER: ask `leader`, 0 unknown. TRANSFERRING: another one is under way. INVALID:
+     * no such voter, or none that was heard of late. CHANGING: the membership changed meanwhile. EXPIRED: it took
+     * longer than an election timeout, and this node leads on. DISK: this node takes no part any more. UNKNOWN: it
+     * closed. */
+    void (*ended)(void *context, enum dgraft_outcome how, dgraft_node_id leader);
+};
+
+/* Hears every notice of the core, each with the value before and after. On the loop's thread; may not block, nor call
+ * into the driver. */
+struct dgraft_listener {
+    void *context;
+    void (*notice)(void *context, const struct dgraft_action_notice *notice);
+};
+
 /* A client's request, as it arrived. Keep `buffer` to keep the view beyond the call. */
 struct dgraft_request {
     struct dgraft_client_request request;
@@ -111,7 +129,12 @@ struct dgraft_driver_options {
     struct dgraft_state_machine machine;
     struct dgraft_request_handler requests; /* optional */
     struct dgraft_log_sink sink;            /* optional */
-    size_t cache_bytes_max;                 /* recent records kept in memory; 0: 16 MiB */
+    struct dgraft_listener listener;        /* optional */
+    /* Reads the clock that turn is given, for reads under a lease: they are answered only after one more look at it.
+     * Wanted when core.lease_drift_ppm is not 0. */
+    dgraft_time_ns (*clock)(void *context);
+    void *clock_context;
+    size_t cache_bytes_max; /* recent records kept in memory; 0: 16 MiB */
     size_t small_bytes;     /* payloads up to this are copied into the ring, larger ones are gathered; 0: 1,024 */
     uint32_t proposals_max; /* waiting or unanswered at once; 0: 65,536 */
     uint64_t fragment_seed;
@@ -151,6 +174,10 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_driver_propose(struct dgraft_driver *d
 
 /* Queues a read for the next turn. Returns OK, BUSY or CLOSED. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_driver_read(struct dgraft_driver *driver, struct dgraft_read *read);
+
+/* Begins a transfer with the next turn. Returns OK; BUSY (one waits already) or CLOSED: `ended` does not come. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_driver_transfer(struct dgraft_driver *driver,
+                                                          struct dgraft_transfer *transfer);
 
 /* Answers a request, at once or later: one frame, or fragments. Lost if the network says so. answer->payload is
  * borrowed. */

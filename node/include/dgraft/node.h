@@ -31,12 +31,16 @@ struct dgraft_node_options {
     struct dgraft_state_machine machine;
     struct dgraft_request_handler requests; /* optional: clients that speak to this node's socket */
     struct dgraft_log_sink sink;            /* optional */
+    struct dgraft_listener listener;        /* optional: role, term, leader, membership, commit, lag, disk */
     dgraft_time_ns election_timeout_ns;     /* 0: 300 ms */
     dgraft_time_ns heartbeat_interval_ns;   /* 0: a sixth of the election timeout */
     size_t datagram_bytes_max;              /* of UDP; 0: 1,400 */
     uint32_t socket_buffer_bytes;           /* 0: 4 MiB */
     size_t cache_bytes_max;                 /* 0: 16 MiB */
     size_t small_bytes;                     /* 0: 1,024 */
+    uint32_t lease_drift_ppm;               /* 0: no reads under a lease; see struct dgraft_config */
+    uint32_t lag_notice_entries;            /* 0: 10,000 */
+    dgraft_time_ns write_stall_ns;          /* a leader whose write takes longer steps aside; 0: 10 s */
     struct dgraft_fs *fs; /* NULL: the operating system's; another one to watch or to fail on purpose */
     bool check_invariants;
 };
@@ -53,6 +57,9 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_node_open(const struct dgraft_node_opt
 /* As dgraft_driver_propose and dgraft_driver_read, from any thread. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_node_propose(struct dgraft_node *node, struct dgraft_proposal *proposal);
 DGRAFT_MUST_USE enum dgraft_status dgraft_node_read(struct dgraft_node *node, struct dgraft_read *read);
+
+/* As dgraft_driver_transfer, from any thread. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_node_transfer(struct dgraft_node *node, struct dgraft_transfer *transfer);
 
 /* Fills in a status of the node as of its last turn. */
 void dgraft_node_status(struct dgraft_node *node, struct dgraft_driver_status *status);

@@ -63,7 +63,7 @@ Test(rules_between_steps, each_can_be_broken)
     BREAK_STATE(core->leader = 2, "a node follows itself exactly when it leads");
     BREAK_STATE(core->poisoned = true, "only a sound voter campaigns or leads");
     BREAK_STATE(core->vote = core->written_vote = 2, "a candidate or leader has its own vote");
-    BREAK_STATE(core->role = DGRAFT_ROLE_FOLLOWER; core->leader = 2, "reads wait at a leader only");
+    BREAK_STATE(core->role = DGRAFT_ROLE_FOLLOWER; core->leader = 0, "reads wait where a leader is known");
     BREAK_STATE(core->role = DGRAFT_ROLE_CANDIDATE; core->leader = 2;
                 core->reads_count = 0, "a candidate follows nobody");
     BREAK_STATE(core->peers[0].match = 9; core->peers[0].next = 9, "match is below next");

@@ -47,7 +47,9 @@ static struct dgraft_position position_near(const struct rig *rig)
 static struct dgraft_message message_any(const struct rig *rig, struct dgraft_entry *entries)
 {
     const struct dgraft_core_status status = rig_status(rig);
-    struct dgraft_message message = {.type = (enum dgraft_message_type)(1 + below(9)),
+    static const enum dgraft_message_type rest[] = {DGRAFT_MESSAGE_TIMEOUT_NOW, DGRAFT_MESSAGE_READ_REQUEST,
+                                                    DGRAFT_MESSAGE_READ_ANSWER};
+    struct dgraft_message message = {.type = below(5) == 0 ? rest[below(3)] : (enum dgraft_message_type)(1 + below(9)),
                                      .from = (dgraft_node_id)below(7),
                                      .term = number_near(status.term)};
     if (status.role == DGRAFT_ROLE_LEADER && below(40) != 0) { /* let it lead for a while */
@@ -93,6 +95,16 @@ static struct dgraft_message message_any(const struct rig *rig, struct dgraft_en
         message.u.append_refuse.hint = position_near(rig);
         message.u.append_refuse.round = number_near(status.round);
         message.u.append_refuse.reason = (enum dgraft_refuse_reason)below(8);
+        break;
+    case DGRAFT_MESSAGE_TIMEOUT_NOW:
+        message.u.timeout_now.last = below(3) == 0 ? position_near(rig) : status.last;
+        break;
+    case DGRAFT_MESSAGE_READ_REQUEST:
+        message.u.read_request.token = below(4);
+        break;
+    case DGRAFT_MESSAGE_READ_ANSWER:
+        message.u.read_answer.token = below(2) == 0 ? below(4) : (rig->config.seed ^ (1000 * MS)) + below(4);
+        message.u.read_answer.index = number_near(status.commit);
         break;
     }
     return message;
@@ -144,6 +156,9 @@ static void harass(uint64_t seed, uint32_t voters)
     config.inflight_max = 1 + (uint32_t)below(3);
     config.reads_max = 2;
     config.uncommitted_bytes_max = 2000;
+    config.lease_drift_ppm = (uint32_t)below(2) * 100000;
+    config.lag_notice_entries = (uint32_t)below(4);
+    config.write_stall_ns = below(3) * 100 * MS;
     rig_open_config(&rig,
                     &(struct rig_start){.voters = voters,
                                         .term = 3,
@@ -155,7 +170,7 @@ static void harass(uint64_t seed, uint32_t voters)
     for (uint32_t i = 0; i < 400 && !rig_status(&rig).poisoned; i++) {
         struct dgraft_event event = {.kind = DGRAFT_EVENT_READ};
         rig.now += below(4) == 0 ? below(200 * MS) : 0;
-        switch (below(10)) {
+        switch (below(12)) {
         case 0:
             rig_propose(&rig, 1 + (uint32_t)below(8), (uint32_t)below(200));
             break;
@@ -175,6 +190,16 @@ static void harass(uint64_t seed, uint32_t voters)
                 rig.actions->wake_at_ns != UINT64_MAX) {
                 help_to_lead(&rig);
             }
+            break;
+        case 5:
+            event.kind = DGRAFT_EVENT_TRANSFER;
+            event.u.transfer = (struct dgraft_event_transfer){.id = i, .target = (dgraft_node_id)below(7)};
+            rig_step(&rig, event);
+            break;
+        case 6:
+            event.kind = DGRAFT_EVENT_DISK;
+            event.u.disk.full = below(4) == 0;
+            rig_step(&rig, event);
             break;
         default:
             rig_receive(&rig, message_any(&rig, entries));

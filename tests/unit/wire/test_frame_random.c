@@ -72,7 +72,10 @@ static size_t fill_records(const struct dgraft_append *append, dgraft_term term,
 
 static struct dgraft_message random_message(struct dgraft_entry *entries, uint8_t *records, size_t *records_bytes)
 {
-    struct dgraft_message message = {.type = (enum dgraft_message_type)(1 + number() % 9),
+    static const enum dgraft_message_type rest[] = {DGRAFT_MESSAGE_TIMEOUT_NOW, DGRAFT_MESSAGE_READ_REQUEST,
+                                                    DGRAFT_MESSAGE_READ_ANSWER};
+    const uint64_t drawn = number() % 12;
+    struct dgraft_message message = {.type = drawn < 9 ? (enum dgraft_message_type)(1 + drawn) : rest[drawn - 9],
                                      .from = (dgraft_node_id)(1 + number() % 64),
                                      .term = 1 + up_to(DGRAFT_RECORD_NUMBER_MAX - 1),
                                      .store = number(),
@@ -96,6 +99,14 @@ static struct dgraft_message random_message(struct dgraft_entry *entries, uint8_
         refuse->hint.term = up_to(DGRAFT_RECORD_NUMBER_MAX);
         refuse->round = number();
         refuse->reason = (enum dgraft_refuse_reason)(1 + number() % 7);
+    } else if (message.type == DGRAFT_MESSAGE_TIMEOUT_NOW) {
+        message.u.timeout_now.last.index = up_to(DGRAFT_RECORD_NUMBER_MAX);
+        message.u.timeout_now.last.term = up_to(DGRAFT_RECORD_NUMBER_MAX);
+    } else if (message.type == DGRAFT_MESSAGE_READ_REQUEST) {
+        message.u.read_request.token = 1 + up_to(UINT64_MAX - 1);
+    } else if (message.type == DGRAFT_MESSAGE_READ_ANSWER) {
+        message.u.read_answer.token = 1 + up_to(UINT64_MAX - 1);
+        message.u.read_answer.index = up_to(DGRAFT_RECORD_NUMBER_MAX);
     } else {
         fill_votes(&message);
     }
