@@ -42,6 +42,7 @@ struct kv_ask {
     size_t answer_bytes;
     struct dgraft_buffer *buffer; /* a reference of the caller's: kv_ask_clear gives it back */
     uint64_t index;               /* of the entry that did it; 0 none */
+    uint32_t leader;              /* as the answer says; 0 it says nothing */
     char why[KV_WHY_BYTES];       /* one sentence, unless KV_DONE; what a server said is in it as it came */
 
     uint64_t sequence; /* from here on the client's own */

@@ -64,6 +64,7 @@ static void keep_answer(struct kv_ask *ask, const struct dgraft_client_answer *a
     ask->answer_bytes = answer->payload_bytes;
     ask->buffer = dgraft_buffer_keep(buffer);
     ask->index = answer->index;
+    ask->leader = answer->leader;
 }
 
 static void take_answer(struct kv_client *client, const struct dgraft_client_answer *answer,

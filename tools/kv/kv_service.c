@@ -1,5 +1,6 @@
 #include "kv_service.h"
 
+#include "kv_admin.h"
 #include "kv_command.h"
 #include "kv_status.h"
 
@@ -46,6 +47,7 @@ struct kv_service {
     struct context *free;
     struct context *waiting;
     struct kv_service_stats stats;
+    struct kv_admin admin;
     uint8_t found[FOUND_HEAD_BYTES + KV_VALUE_BYTES_MAX]; /* the answer to a GET is put together here */
 };
 
@@ -347,6 +349,10 @@ static bool answer_at_once(struct kv_service *service, struct dgraft_driver *dri
     struct dgraft_client_answer answer = {.client = asked->client, .sequence = asked->sequence, .kind = asked->kind};
     if (asked->kind == KV_STATUS) {
         answer_status(service, driver, request);
+        return true;
+    }
+    if (asked->kind == KV_TRANSFER) {
+        kv_admin_transfer(&service->admin, driver, request);
         return true;
     }
     const char *wrong = kv_request_parse(asked->kind, asked->payload, asked->payload_bytes, command);

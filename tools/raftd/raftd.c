@@ -24,7 +24,9 @@ enum option_key {
     OPTION_DATAGRAM,
     OPTION_CHECK,
     OPTION_CARRIER,
-    OPTION_CLIENTS
+    OPTION_CLIENTS,
+    OPTION_LEASES,
+    OPTION_STALL
 };
 
 struct arguments {
@@ -35,6 +37,8 @@ struct arguments {
     uint64_t election_ms;
     uint64_t heartbeat_ms;
     uint64_t datagram_bytes;
+    uint64_t lease_drift_ppm;
+    uint64_t write_stall_ms;
     bool check_invariants;
     bool verbose;
 };
@@ -49,6 +53,13 @@ static const struct argp_option options[] = {
     {"heartbeat", OPTION_HEARTBEAT, "MS", 0,
      "A leader speaks at least this often (less than half of the election timeout; a sixth of it)", 0},
     {"datagram-bytes", OPTION_DATAGRAM, "N", 0, "Largest UDP datagram to send (512 to 65000; 1400)", 0},
+    {"leases", OPTION_LEASES, "PPM", 0,
+     "The leader answers reads without asking anybody. Safe only while the clocks of any two nodes differ in speed by "
+     "at "
+     "most PPM millionths (1 to 500000); the same on every node (no leases)",
+     0},
+    {"write-stall", OPTION_STALL, "MS", 0,
+     "A leader whose disk takes longer over a write hands over to another node (10 to 600000; 10000)", 0},
     {"check-invariants", OPTION_CHECK, NULL, 0, "Check the protocol's rules after every step (slow)", 0},
     {"verbose", OPTION_VERBOSE, NULL, 0, "Say more on standard error", 0},
     {0},
@@ -106,6 +117,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_DATAGRAM:
         arguments->datagram_bytes = number_or_misuse("--datagram-bytes", argument, 512, 65000, state);
+        return 0;
+    case OPTION_LEASES:
+        arguments->lease_drift_ppm = number_or_misuse("--leases", argument, 1, 500000, state);
+        return 0;
+    case OPTION_STALL:
+        arguments->write_stall_ms = number_or_misuse("--write-stall", argument, 10, 600000, state);
         return 0;
     case OPTION_CHECK:
         arguments->check_invariants = true;
@@ -189,6 +206,8 @@ static int serve(struct arguments *arguments, struct kv *kv, struct kv_service *
         .election_timeout_ns = arguments->election_ms * 1000000u,
         .heartbeat_interval_ns = arguments->heartbeat_ms * 1000000u,
         .datagram_bytes_max = arguments->datagram_bytes,
+        .lease_drift_ppm = (uint32_t)arguments->lease_drift_ppm,
+        .write_stall_ns = arguments->write_stall_ms * 1000000u,
         .check_invariants = arguments->check_invariants,
     };
     struct dgraft_node *node = NULL;

@@ -20,7 +20,17 @@ struct alone {
     size_t applied_bytes;
     uint64_t applied_count;
     void *last_proposal;
+    uint32_t lease_drift_ppm;
+    dgraft_time_ns slept_ns; /* the clock is so far ahead of what a turn was given */
+    uint32_t looks;          /* at the clock */
 };
+
+static dgraft_time_ns look_at_clock(void *context)
+{
+    struct alone *alone = context;
+    alone->looks++;
+    return alone->now_ns + alone->slept_ns;
+}
 
 static void apply(void *context, const struct dgraft_applied *entries, size_t count)
 {
@@ -42,8 +52,11 @@ static void start(struct alone *alone)
                                             .directory = alone->directory,
                                             .transport = alone->transport,
                                             .machine = {.context = alone, .apply = apply},
+                                            .clock = look_at_clock,
+                                            .clock_context = alone,
                                             .check_invariants = true};
     dgraft_config_defaults(&options.core, 1);
+    options.core.lease_drift_ppm = alone->lease_drift_ppm;
     cr_assert_eq(dgraft_driver_open(&options, alone->now_ns, &alone->driver, &why), DGRAFT_OK, "%s", why.text);
 }
 
@@ -248,6 +261,88 @@ Test(driver, answers_a_read_only_after_what_was_committed_before_it_is_applied)
     close_alone(&alone);
     cr_assert_eq(read.count, 2, "closing answers what waits");
     cr_assert_eq(read.status, DGRAFT_STATUS_CLOSED);
+}
+
+/* Numbered execution: (1) a turn reads the clock, and the core answers a read under a lease that ends later; (2) the
+ * thread sleeps; (3) the lease ends, another node is elected and commits; (4) the thread goes on. Answering now would
+ * show what was true before (3) to a reader who may have come after it. */
+Test(driver, looks_at_the_clock_again_before_it_answers_a_read_under_a_lease)
+{
+    static struct alone alone;
+    struct read_call read = {.alone = &alone};
+    open_alone(&alone);
+    dgraft_driver_close(alone.driver);
+    alone.lease_drift_ppm = 1000;
+    start(&alone);
+    run(&alone, 1000);
+    read.read = (struct dgraft_read){.context = &read, .ready = on_ready};
+    cr_assert_eq(dgraft_driver_read(alone.driver, &read.read), DGRAFT_OK);
+    run(&alone, 2);
+    cr_assert_eq(read.count, 1);
+    cr_assert_eq(alone.looks, 0u, "the first read took a round");
+    cr_assert_eq(dgraft_driver_read(alone.driver, &read.read), DGRAFT_OK);
+    run(&alone, 1);
+    cr_assert_eq(read.count, 2);
+    cr_assert_eq(alone.looks, 1u, "the second one went under the lease");
+    alone.slept_ns = 1000 * MS;
+    cr_assert_eq(dgraft_driver_read(alone.driver, &read.read), DGRAFT_OK);
+    run(&alone, 5);
+    cr_assert_eq(read.count, 2, "the lease was over when the thread woke");
+    alone.now_ns += alone.slept_ns;
+    alone.slept_ns = 0;
+    run(&alone, 2);
+    cr_assert_eq(read.count, 3, "it is asked again, and answered");
+    cr_assert_eq(read.status, DGRAFT_OK);
+    close_alone(&alone);
+}
+
+Test(driver, wants_a_clock_for_leases)
+{
+    static struct alone alone;
+    struct dgraft_why why = {""};
+    struct dgraft_driver *other = NULL;
+    open_alone(&alone);
+    struct dgraft_driver_options options = {
+        .fs = dgraft_fs_posix(), .directory = alone.directory, .transport = alone.transport};
+    dgraft_config_defaults(&options.core, 1);
+    options.core.lease_drift_ppm = 1;
+    cr_assert_eq(dgraft_driver_open(&options, MS, &other, &why), DGRAFT_STATUS_CONFIG);
+    cr_assert_not_null(strstr(why.text, "clock"), "%s", why.text);
+    close_alone(&alone);
+}
+
+struct transfer_call {
+    int count;
+    enum dgraft_outcome how;
+};
+
+static void on_ended(void *context, enum dgraft_outcome how, dgraft_node_id leader)
+{
+    struct transfer_call *call = context;
+    (void)leader;
+    call->count++;
+    call->how = how;
+}
+
+Test(driver, ends_each_transfer_once)
+{
+    static struct alone alone;
+    struct transfer_call calls[2] = {{0}};
+    struct dgraft_transfer first = {.context = &calls[0], .target = 2, .ended = on_ended};
+    struct dgraft_transfer second = {.context = &calls[1], .target = 1, .ended = on_ended};
+    open_alone(&alone);
+    run(&alone, 1000);
+    cr_assert_eq(dgraft_driver_transfer(alone.driver, &first), DGRAFT_OK);
+    cr_assert_eq(dgraft_driver_wake_at(alone.driver), 0u);
+    cr_assert_eq(dgraft_driver_transfer(alone.driver, &second), DGRAFT_STATUS_BUSY);
+    run(&alone, 1);
+    cr_assert(calls[0].count == 1 && calls[0].how == DGRAFT_OUTCOME_INVALID);
+    cr_assert_eq(dgraft_driver_transfer(alone.driver, &second), DGRAFT_OK);
+    run(&alone, 1);
+    cr_assert(calls[1].count == 1 && calls[1].how == DGRAFT_OUTCOME_DONE);
+    cr_assert_eq(dgraft_driver_transfer(alone.driver, &first), DGRAFT_OK);
+    close_alone(&alone);
+    cr_assert(calls[0].count == 2 && calls[0].how == DGRAFT_OUTCOME_UNKNOWN, "closing ends what waits");
 }
 
 Test(driver, refuses_a_directory_of_another_node)

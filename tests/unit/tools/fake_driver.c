@@ -22,6 +22,14 @@ enum dgraft_status dgraft_driver_read(struct dgraft_driver *driver, struct dgraf
     return driver->read_status;
 }
 
+enum dgraft_status dgraft_driver_transfer(struct dgraft_driver *driver, struct dgraft_transfer *transfer)
+{
+    if (driver->transfer_status == DGRAFT_OK) {
+        driver->transfer = transfer;
+    }
+    return driver->transfer_status;
+}
+
 void dgraft_driver_answer(struct dgraft_driver *driver, const struct dgraft_address *to,
                           const struct dgraft_client_answer *answer)
 {

@@ -21,6 +21,8 @@ struct dgraft_driver {
     size_t proposal_count;
     struct dgraft_read *reads[FAKE_MAX];
     size_t read_count;
+    enum dgraft_status transfer_status;
+    struct dgraft_transfer *transfer;
     struct fake_answer answers[FAKE_MAX];
     size_t answer_count;
     struct dgraft_driver_status status;

@@ -414,3 +414,65 @@ Test(service, counts_the_whole_buffer_that_a_small_request_came_in)
     end(0, DGRAFT_PROPOSAL_REFUSED, DGRAFT_OUTCOME_BUSY, 0);
     end(1, DGRAFT_PROPOSAL_REFUSED, DGRAFT_OUTCOME_BUSY, 0);
 }
+
+static void ask_transfer(uint64_t sequence, uint32_t target)
+{
+    uint8_t payload[8] = {0};
+    payload[0] = (uint8_t)target;
+    arrive(1, sequence, KV_TRANSFER, payload, sizeof(payload));
+}
+
+Test(service, answers_each_end_of_a_transfer)
+{
+    const struct {
+        enum dgraft_outcome how;
+        uint32_t result;
+        const char *says;
+    } rows[] = {
+        {DGRAFT_OUTCOME_DONE, DGRAFT_CLIENT_OK, ""},
+        {DGRAFT_OUTCOME_NOT_LEADER, DGRAFT_CLIENT_NOT_LEADER, ""},
+        {DGRAFT_OUTCOME_DISK, DGRAFT_CLIENT_NOT_LEADER, ""},
+        {DGRAFT_OUTCOME_INVALID, DGRAFT_CLIENT_REFUSED, "node 3 cannot take over"},
+        {DGRAFT_OUTCOME_EXPIRED, DGRAFT_CLIENT_REFUSED, "node 3 did not take over"},
+        {DGRAFT_OUTCOME_CHANGING, DGRAFT_CLIENT_REFUSED, "membership"},
+        {DGRAFT_OUTCOME_TRANSFERRING, DGRAFT_CLIENT_BUSY, ""},
+        {DGRAFT_OUTCOME_UNKNOWN, DGRAFT_CLIENT_UNKNOWN, ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ask_transfer(i + 1, 3);
+        cr_assert_eq(driver->answer_count, i);
+        cr_assert_eq(driver->transfer->target, 3);
+        driver->transfer->ended(driver->transfer->context, rows[i].how, 2);
+        expect_answer(i + 1, i + 1, rows[i].result);
+        cr_assert_not_null(strstr((const char *)last_answer()->payload, rows[i].says), "%s", last_answer()->payload);
+    }
+}
+
+Test(service, hands_over_once_at_a_time_and_knows_a_retry)
+{
+    ask_transfer(1, 3);
+    ask_transfer(1, 3);
+    cr_assert_eq(driver->answer_count, 0, "a retry waits like the first");
+    ask_transfer(2, 2);
+    expect_answer(1, 2, DGRAFT_CLIENT_BUSY);
+    driver->transfer->ended(driver->transfer->context, DGRAFT_OUTCOME_DONE, 3);
+    expect_answer(2, 1, DGRAFT_CLIENT_OK);
+    cr_assert_eq(last_answer()->answer.leader, 3);
+    driver->transfer_status = DGRAFT_STATUS_CLOSED;
+    ask_transfer(3, 2);
+    expect_answer(3, 3, DGRAFT_CLIENT_NOT_LEADER);
+    driver->transfer_status = DGRAFT_OK;
+    ask_transfer(4, 2);
+    cr_assert_eq(driver->answer_count, 3, "the one that was not taken is forgotten");
+}
+
+Test(service, refuses_a_transfer_that_is_malformed)
+{
+    const uint8_t bytes[][12] = {{65}, {1, 0, 0, 0, 1}, {0}};
+    const size_t sizes[] = {8, 8, 7};
+    for (size_t i = 0; i < 3; i++) {
+        arrive(1, i + 1, KV_TRANSFER, bytes[i], sizes[i]);
+        expect_answer(i + 1, i + 1, DGRAFT_CLIENT_REFUSED);
+        cr_assert_null(driver->transfer);
+    }
+}
