@@ -89,17 +89,52 @@ static const char *check_role(const struct dgraft_core *core)
     if (leads != (core->leader == core->config.self)) {
         return "a node follows itself exactly when it leads";
     }
-    if (core->role != DGRAFT_ROLE_FOLLOWER && !dgraft_core_promotable(core)) {
-        return "only a sound voter campaigns or leads";
+    if (core->role != DGRAFT_ROLE_FOLLOWER && !dgraft_core_promotable(core) &&
+        !(leads && !core->poisoned && core->membership.index > core->term_start)) {
+        return "only a sound voter campaigns, and leads but for its own removal";
     }
     if ((leads || core->role == DGRAFT_ROLE_CANDIDATE) && core->vote != core->config.self) {
         return "a candidate or leader has its own vote";
+    }
+    if (!leads && core->change_pending) {
+        return "changes wait at a leader only";
     }
     if (core->reads_count != 0 && core->leader == 0) {
         return "reads wait where a leader is known";
     }
     if (core->role == DGRAFT_ROLE_CANDIDATE && core->leader != 0) {
         return "a candidate follows nobody";
+    }
+    return NULL;
+}
+
+/* I-CFG, as far as one core can see it. */
+static const char *check_members(const struct dgraft_core *core)
+{
+    const dgraft_node_set all = dgraft_membership_all(&core->membership);
+    const dgraft_node_set others = (all | core->departing) & ~dgraft_node_set_of(core->config.self);
+    dgraft_node_set peers = 0;
+    if (all != 0 && !dgraft_core_membership_valid(core, &core->membership)) {
+        return "a membership has a voter, and each of its learners is no voter";
+    }
+    if (core->membership.index > core->last.index) {
+        return "the membership in force is that of an entry of the log";
+    }
+    if (core->before.voters != 0 && core->before.index >= core->membership.index) {
+        return "the membership before is that of an older entry";
+    }
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        const struct peer *peer = &core->peers[i];
+        if ((i > 0 && peer->id <= core->peers[i - 1].id) || core->slot_of[peer->id] != i + 1) {
+            return "peers have slots in the order of their ids";
+        }
+        peers |= dgraft_node_set_of(peer->id);
+    }
+    if (peers != others) {
+        return "peers are the other members, and those who are being told that they are none";
+    }
+    if ((core->departing & all) != 0 || (core->departing != 0 && core->role != DGRAFT_ROLE_LEADER)) {
+        return "a leader tells those of their removal who are no members";
     }
     return NULL;
 }
@@ -135,8 +170,15 @@ static const char *check_leader(const struct dgraft_core *core)
         dgraft_core_term_at(core, core->term_start) != core->term) {
         return "a leader's log ends with its own term";
     }
-    if (core->commit >= core->term_start && dgraft_core_quorum(core, QUORUM_OF_MATCH) < core->commit) {
+    if (core->commit >= core->term_start && core->commit >= core->membership.index &&
+        dgraft_core_quorum(core, QUORUM_OF_MATCH) < core->commit) {
         return "what a leader committed, a majority holds durably";
+    }
+    if (core->before.voters != 0 && core->membership.index > core->term_start && core->before.index > core->commit) {
+        return "at most one membership of a leader's log is uncommitted";
+    }
+    if (core->change_pending && core->change_index > core->membership.index) {
+        return "a change waits for an entry of the log";
     }
     if (core->commit == core->last.index && core->bytes_proposed != core->bytes_committed) {
         return "when all is committed, no bytes are uncommitted";
@@ -160,6 +202,7 @@ const char *dgraft_core_check(const struct dgraft_core *core)
     broken = broken != NULL ? broken : check_runs(core);
     broken = broken != NULL ? broken : check_writes(core);
     broken = broken != NULL ? broken : check_role(core);
+    broken = broken != NULL ? broken : check_members(core);
     if (broken == NULL && core->role == DGRAFT_ROLE_LEADER) {
         broken = check_leader(core);
     }

@@ -1,6 +1,8 @@
 /* The rules for what one step may change, and for what it may say (rule C11). */
 #include "parts.h"
 
+#include <string.h>
+
 static bool same_leadership(const struct dgraft_core *before, const struct dgraft_core *after)
 {
     return before->term == after->term && before->role == DGRAFT_ROLE_LEADER && after->role == DGRAFT_ROLE_LEADER;
@@ -64,12 +66,58 @@ static const char *check_log(const struct dgraft_core *before, const struct dgra
             return "rounds never fall";
         }
         for (uint32_t i = 0; i < after->peer_count; i++) {
-            if (after->peers[i].match < before->peers[i].match) {
+            const struct peer *peer = &after->peers[i];
+            const uint8_t slot = before->slot_of[peer->id];
+            if (slot != 0 && !peer->added && peer->match < before->peers[slot - 1].match) {
                 return "match never falls within a leadership";
             }
         }
     }
     return NULL;
+}
+
+static bool same_members(const struct dgraft_membership *a, const struct dgraft_membership *b)
+{
+    return a->index == b->index && a->voters == b->voters && a->outgoing == b->outgoing && a->learners == b->learners &&
+           a->promote == b->promote && memcmp(a->stores, b->stores, sizeof a->stores) == 0;
+}
+
+/* Returns whether every majority of one meets every majority of the other: the voters stay, or a joint membership is
+ * entered or left. */
+static bool adjacent(const struct dgraft_membership *a, const struct dgraft_membership *b)
+{
+    if (a->outgoing == 0 && b->outgoing == 0) {
+        return a->voters == b->voters;
+    }
+    return a->outgoing == 0 ? b->outgoing == a->voters : b->outgoing == 0 && b->voters == a->voters;
+}
+
+/* I-CFG: the membership changes with the log only, and a leader's only from one that is committed. */
+static const char *check_members(const struct dgraft_core *before, const struct dgraft_core *after,
+                                 const struct dgraft_event *event)
+{
+    const struct dgraft_membership *old = &before->membership;
+    const struct dgraft_membership *new = &after->membership;
+    const bool brought = event->kind == DGRAFT_EVENT_RECEIVE && event->u.receive.type == DGRAFT_MESSAGE_APPEND &&
+                         event->u.receive.u.append.membership_count > 0;
+    if (brought) {
+        return NULL; /* it may stand in the place of the old one */
+    }
+    if (new->index == old->index) {
+        return same_members(old, new) ? NULL : "an entry's membership does not change";
+    }
+    if (new->index < old->index) {
+        return new->index == before->before.index && same_members(new, &before->before)
+                   ? NULL
+                   : "a truncation brings back the membership before";
+    }
+    if (!same_leadership(before, after)) {
+        return NULL;
+    }
+    if (after->commit < old->index || after->commit < after->term_start) {
+        return "a leader changes a membership that is committed, after an entry of its own term";
+    }
+    return adjacent(old, new) ? NULL : "majorities of one membership and the next meet";
 }
 
 static const char *check_commit_event(const struct dgraft_core *before, const struct dgraft_core *after,
@@ -90,7 +138,9 @@ static const char *check_commit_event(const struct dgraft_core *before, const st
 
 static const char *check_send(const struct dgraft_core *after, const struct dgraft_action_send *send)
 {
-    if (send->message.term != after->durable_term || send->message.term != after->term) {
+    /* But a sole voter that was asked, and campaigns in the same step, has answered in the term before. */
+    const bool alone = dgraft_core_decides(after, dgraft_node_set_of(after->config.self));
+    if (send->message.term != after->durable_term || (send->message.term != after->term && !alone)) {
         return "a message's term is current and durable";
     }
     if (send->receivers == 0 || dgraft_node_set_has(send->receivers, after->config.self) || after->poisoned) {
@@ -185,6 +235,7 @@ const char *dgraft_core_check_step(const struct dgraft_core *before, const struc
         broken = check_terms(before, after);
         broken = broken != NULL ? broken : check_roles(before, after, event);
         broken = broken != NULL ? broken : check_log(before, after);
+        broken = broken != NULL ? broken : check_members(before, after, event);
         broken = broken != NULL ? broken : check_commit_event(before, after, event);
     }
     for (uint32_t i = 0; broken == NULL && before->started && i < actions->count; i++) {

@@ -7,9 +7,13 @@ static void peer_fill(const struct dgraft_core *core, const struct peer *peer, s
 {
     out->id = peer->id;
     out->voter = dgraft_node_set_has(dgraft_core_voters(core), peer->id);
+    out->departing = dgraft_node_set_has(core->departing, peer->id);
+    out->store = peer->store;
+    out->foreign_store = peer->foreign;
     out->heard_at_ns = peer->heard_at_ns;
     out->recent = peer->heard_at_ns != 0 && core->now_ns - peer->heard_at_ns < core->config.election_timeout_ns;
     if (core->role == DGRAFT_ROLE_LEADER) {
+        out->caught_up = peer->caught_up && dgraft_node_set_has(core->membership.learners, peer->id);
         out->probing = peer->probing;
         out->match = peer->match;
         out->next = peer->next;

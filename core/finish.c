@@ -19,7 +19,7 @@ static void write_emit(struct step *step)
         .count = step->count,
         .skip = step->skip,
         .entry_term = step->entry_term,
-        .noop = step->noop,
+        .made = step->made,
     };
     core->written_term = core->term;
     core->written_vote = core->vote;
@@ -103,6 +103,9 @@ void dgraft_core_finish(struct step *step)
     if (core->role == DGRAFT_ROLE_LEADER && step->consider_commit) {
         dgraft_core_commit_advance(step);
     }
+    if (core->members_due && core->role == DGRAFT_ROLE_LEADER) {
+        dgraft_core_members_progress(step);
+    }
     if (core->transfer.target != 0) {
         dgraft_core_transfer_progress(step);
     }
@@ -110,6 +113,9 @@ void dgraft_core_finish(struct step *step)
     unknown_emit(step);
     if (step->drop_reads) {
         dgraft_core_reads_drop(step);
+    }
+    if (step->change_unknown) {
+        dgraft_core_change_drop(step);
     }
     replies_emit(step);
     if (core->role != DGRAFT_ROLE_LEADER && core->reads_count > 0) {

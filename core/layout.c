@@ -32,10 +32,10 @@ size_t dgraft_core_size(const struct dgraft_config *config)
 /* The most that one step emits: to each peer an empty append, a SEND of entries and a LOOKUP (5 leaves room for a
  * stale reply to each besides); grant, refusal, acknowledgement, requests, WRITE, APPLY, ACCEPTED; two refusals of one
  * proposal and one UNKNOWN; every read answered and one refused; a TIMEOUT_NOW or a READ_REQUEST and the outcome of one
- * transfer or two; six notices. To each peer besides a READ_ANSWER and a notice that it lags. */
+ * transfer or two, and of two changes; seven notices. To each peer besides a READ_ANSWER and a notice that it lags. */
 static uint32_t actions_max(const struct dgraft_config *config)
 {
-    return 7 * config->members_max + 7 + 3 + config->reads_max + 1 + 3 + 6;
+    return 7 * config->members_max + 7 + 3 + config->reads_max + 1 + 3 + 2 + 7;
 }
 
 size_t dgraft_actions_size(const struct dgraft_config *config)
@@ -71,20 +71,4 @@ struct dgraft_actions *dgraft_actions_init(void *memory, const struct dgraft_con
     actions->count = 0;
     actions->capacity = actions_max(config);
     return actions;
-}
-
-/* Gives every other member its slot, ascending by id. */
-void dgraft_core_peers_build(struct dgraft_core *core)
-{
-    dgraft_node_set others =
-        (dgraft_core_voters(core) | core->membership.learners) & ~dgraft_node_set_of(core->config.self);
-    memset(core->slot_of, 0, sizeof core->slot_of);
-    core->peer_count = 0;
-    for (; others != 0; others &= others - 1) {
-        const dgraft_node_id id = dgraft_node_set_first(others);
-        DGRAFT_CORE_ASSERT(core->peer_count < core->config.members_max);
-        struct peer *peer = &core->peers[core->peer_count++];
-        *peer = (struct peer){.id = id, .next = 1};
-        core->slot_of[id] = (uint8_t)core->peer_count;
-    }
 }

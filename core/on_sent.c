@@ -6,7 +6,10 @@ static bool sent_expected(const struct dgraft_core *core, const struct dgraft_ev
     for (dgraft_node_set left = sent->receivers; left != 0; left &= left - 1) {
         const uint8_t slot = core->slot_of[dgraft_node_set_first(left)];
         const struct peer *peer = slot == 0 ? NULL : &core->peers[slot - 1];
-        if (peer == NULL || !peer->send_pending || peer->pending_prev != sent->prev || sent->last < sent->prev ||
+        if (peer == NULL || (peer->added && !peer->send_pending)) {
+            continue; /* it was a member when the SEND was made */
+        }
+        if (!peer->send_pending || peer->pending_prev != sent->prev || sent->last < sent->prev ||
             sent->last > peer->pending_last) {
             return false;
         }
@@ -25,7 +28,10 @@ enum dgraft_status dgraft_core_sent(struct step *step)
         return DGRAFT_STATUS_MISUSE;
     }
     for (dgraft_node_set left = sent->receivers; left != 0; left &= left - 1) {
-        struct peer *peer = &core->peers[core->slot_of[dgraft_node_set_first(left)] - 1];
+        struct peer *peer = dgraft_core_peer(core, dgraft_node_set_first(left));
+        if (peer == NULL || !peer->send_pending) {
+            continue;
+        }
         peer->send_pending = false;
         if (sent->last == sent->prev) {
             peer->blocked = true; /* not in a busy loop: with the next heartbeat or acknowledgement */

@@ -4,8 +4,25 @@
 
 #include "state.h"
 
-/* layout.c */
-void dgraft_core_peers_build(struct dgraft_core *core);
+/* members.c: the membership in force, and the peers that follow from it. */
+bool dgraft_core_membership_valid(const struct dgraft_core *core, const struct dgraft_membership *membership);
+bool dgraft_core_promotable(const struct dgraft_core *core);
+void dgraft_core_peers_build(struct dgraft_core *core, dgraft_node_set anew);
+void dgraft_core_members_set(struct dgraft_core *core, const struct dgraft_membership *membership);
+void dgraft_core_members_roll_back(struct dgraft_core *core, dgraft_index keep);
+bool dgraft_core_members_can_roll_back(const struct dgraft_core *core, dgraft_index keep);
+bool dgraft_core_store_foreign(struct step *step, struct peer *peer, const struct dgraft_message *message);
+
+/* change.c */
+void dgraft_core_change(struct step *step);
+void dgraft_core_change_drop(struct step *step);
+void dgraft_core_catch_up(struct dgraft_core *core, struct peer *peer);
+void dgraft_core_members_progress(struct step *step);
+
+/* removed.c */
+void dgraft_core_departing_add(struct dgraft_core *core);
+void dgraft_core_departing_end(struct dgraft_core *core);
+void dgraft_core_departing_progress(struct step *step);
 
 /* start.c */
 enum dgraft_status dgraft_core_start(struct step *step);
@@ -64,11 +81,12 @@ void dgraft_core_timers(struct step *step);
 dgraft_time_ns dgraft_core_wake_at(const struct dgraft_core *core);
 
 /* role.c */
-bool dgraft_core_promotable(const struct dgraft_core *core);
 bool dgraft_core_leader_alive(const struct dgraft_core *core);
 void dgraft_core_become_follower(struct step *step);
 void dgraft_core_adopt_term(struct step *step, dgraft_term term);
 void dgraft_core_become_leader(struct step *step);
+/* Begins a leadership's knowledge of a peer. */
+void dgraft_core_peer_begin(const struct dgraft_core *core, struct peer *peer);
 void dgraft_core_poison(struct step *step);
 
 /* campaign.c */

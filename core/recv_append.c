@@ -4,12 +4,12 @@
  */
 #include "parts.h"
 
-/* Checks an append for what no leader sends; *membership becomes the newest membership entry in it, 0 when none. */
-static bool append_valid(const struct dgraft_message *message, dgraft_index *membership)
+/* Checks an append for what no leader sends. */
+static bool append_valid(const struct dgraft_core *core, const struct dgraft_message *message)
 {
     const struct dgraft_append *append = &message->u.append;
     dgraft_term term = append->prev.term;
-    *membership = 0;
+    uint32_t memberships = 0;
     if ((append->prev.index == 0) != (append->prev.term == 0) || append->prev.term > message->term ||
         append->prev.index > UINT64_MAX - 1 - append->count || (append->count > 0 && append->entries == NULL)) {
         return false;
@@ -21,10 +21,14 @@ static bool append_valid(const struct dgraft_message *message, dgraft_index *mem
         }
         term = entry->term;
         if (entry->kind == DGRAFT_ENTRY_MEMBERSHIP) {
-            *membership = entry->index;
+            if (memberships == append->membership_count || append->memberships[memberships].index != entry->index ||
+                !dgraft_core_membership_valid(core, &append->memberships[memberships])) {
+                return false;
+            }
+            memberships++;
         }
     }
-    return term <= message->term;
+    return term <= message->term && memberships == append->membership_count;
 }
 
 static bool term_differs(const struct dgraft_core *core, dgraft_index index, dgraft_term term)
@@ -85,17 +89,24 @@ static void truncate_to(struct dgraft_core *core, dgraft_index keep)
     dgraft_core_writes_clip(core, keep);
     dgraft_core_runs_truncate(core, keep);
     core->verified = dgraft_core_min(core->verified, keep);
-    if (core->membership.index > keep) {
-        core->membership = core->before; /* the configuration in force follows the log [§4.1] */
-        core->before = (struct dgraft_membership){.index = 0};
-        dgraft_core_peers_build(core);
+    dgraft_core_members_roll_back(core, keep);
+}
+
+/* Puts in force what the entries after `keep`, which were just appended, say of the members [§4.1]. */
+static void members_take(struct dgraft_core *core, const struct dgraft_append *append, dgraft_index keep)
+{
+    for (uint32_t i = 0; i < append->membership_count; i++) {
+        const struct dgraft_membership *membership = &append->memberships[i];
+        if (membership->index > keep && membership->index <= core->last.index) {
+            dgraft_core_members_set(core, membership);
+        }
     }
 }
 
 /* Takes up the entries that are new; *taken becomes the last index that is equal to the leader's now. `limit` is what
  * is committed once they are in. Returns false, with nothing changed, when the append is to be ignored. */
-static bool entries_take(struct step *step, const struct dgraft_append *append, dgraft_index membership,
-                         dgraft_index limit, dgraft_index *taken)
+static bool entries_take(struct step *step, const struct dgraft_append *append, dgraft_index limit,
+                         dgraft_index *taken)
 {
     struct dgraft_core *core = step->core;
     uint32_t i = committed_count(core, append);
@@ -108,8 +119,8 @@ static bool entries_take(struct step *step, const struct dgraft_append *append, 
     if (i == append->count) {
         return true;
     }
-    if (membership > keep || (core->membership.index > keep && core->before.voters == 0)) {
-        return false; /* changes of membership do not exist yet */
+    if (!dgraft_core_members_can_roll_back(core, keep)) {
+        return false;
     }
     if (!dgraft_core_runs_fit(core, keep, append->entries[i].term, limit)) {
         return true;
@@ -132,10 +143,13 @@ static bool entries_take(struct step *step, const struct dgraft_append *append, 
     }
     step->count = i - step->skip;
     *taken = core->last.index;
+    if (append->membership_count > 0) {
+        members_take(core, append, keep);
+    }
     return true;
 }
 
-static void append_take(struct step *step, const struct dgraft_append *append, dgraft_index membership)
+static void append_take(struct step *step, const struct dgraft_append *append)
 {
     struct dgraft_core *core = step->core;
     const dgraft_index prev = append->prev.index;
@@ -150,7 +164,7 @@ static void append_take(struct step *step, const struct dgraft_append *append, d
     }
     const dgraft_index limit = dgraft_core_max(core->commit, dgraft_core_min(append->commit, end));
     dgraft_index taken = prev;
-    if (append->count > 0 && !entries_take(step, append, membership, limit, &taken)) {
+    if (append->count > 0 && !entries_take(step, append, limit, &taken)) {
         core->ignored++;
         return;
     }
@@ -181,13 +195,12 @@ static void refuse_old_leader(struct step *step, const struct dgraft_message *me
 void dgraft_core_recv_append(struct step *step, const struct dgraft_message *message)
 {
     struct dgraft_core *core = step->core;
-    dgraft_index membership = 0;
     if (message->term < core->term) {
         refuse_old_leader(step, message);
         return;
     }
     const bool second_leader = message->term == core->term && core->leader != 0 && core->leader != message->from;
-    if (second_leader || !append_valid(message, &membership)) {
+    if (second_leader || !append_valid(core, message)) {
         core->ignored++;
         return;
     }
@@ -199,5 +212,5 @@ void dgraft_core_recv_append(struct step *step, const struct dgraft_message *mes
     core->leader_heard_ns = core->now_ns;
     dgraft_core_election_extend(core);
     core->leader_round = dgraft_core_max(core->leader_round, message->u.append.round);
-    append_take(step, &message->u.append, membership);
+    append_take(step, &message->u.append);
 }

@@ -11,11 +11,16 @@ static bool answer_counts(struct step *step, struct peer *peer, const struct dgr
         dgraft_core_adopt_term(step, message->term);
         return false;
     }
-    if (message->term < core->term || core->role != DGRAFT_ROLE_LEADER || round > core->round) {
+    if (message->term < core->term || core->role != DGRAFT_ROLE_LEADER || round > core->round ||
+        round < peer->first_round) {
         core->ignored++;
         return false;
     }
     peer->answered_at_ns = core->now_ns;
+    if (peer->store == 0 && message->store != 0) {
+        peer->store = message->store; /* to be written down */
+        core->members_due = true;
+    }
     if (round > peer->acked_round) {
         peer->acked_round = round;
         step->consider_reads = true;
@@ -45,6 +50,9 @@ void dgraft_core_recv_ack(struct step *step, struct peer *peer, const struct dgr
     }
     peer->next = dgraft_core_max(peer->next, peer->match + 1);
     dgraft_core_inflight_free(core, peer, peer->match);
+    if (dgraft_node_set_has(core->membership.learners, peer->id)) {
+        dgraft_core_catch_up(core, peer);
+    }
     if (peer->match >= core->commit && peer->commit_told < core->commit) {
         dgraft_core_news(core); /* it has now what was committed without it */
     }

@@ -13,7 +13,7 @@ static bool request_valid(const struct dgraft_message *message)
 static void reply(struct step *step, const struct dgraft_message *message, enum dgraft_message_type type,
                   enum dgraft_refuse_reason reason)
 {
-    DGRAFT_CORE_ASSERT(dgraft_node_id_valid(message->from)); /* only members are heard */
+    DGRAFT_CORE_ASSERT(dgraft_node_id_valid(message->from) && message->from != step->core->config.self);
     if (!dgraft_core_state_durable(step->core)) {
         return; /* the candidate asks again */
     }

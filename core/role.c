@@ -9,11 +9,6 @@
  */
 #include "parts.h"
 
-bool dgraft_core_promotable(const struct dgraft_core *core)
-{
-    return !core->poisoned && dgraft_node_set_has(dgraft_core_voters(core), core->config.self);
-}
-
 /* Whether a leader was heard within the minimum election timeout, so that nobody else is needed [§4.2.3]. Exactly at
  * the timeout it is no longer alive: that is when the first follower may time out. A leader itself is alive until
  * check_quorum says otherwise. */
@@ -38,6 +33,11 @@ static void leave_leadership(struct step *step)
     }
     step->drop_reads = true;
     core->remote_reads = 0;
+    step->change_unknown = core->change_pending;
+    core->change_pending = false;
+    core->members_due = false;
+    core->leaving_round = 0;
+    dgraft_core_departing_end(core);
     core->heartbeat_due_ns = DGRAFT_CORE_NEVER;
     core->news_due_ns = DGRAFT_CORE_NEVER;
     core->quorum_check_ns = DGRAFT_CORE_NEVER;
@@ -81,7 +81,7 @@ void dgraft_core_adopt_term(struct step *step, dgraft_term term)
     core->leader_round = 0;
 }
 
-static void peer_begin(struct dgraft_core *core, struct peer *peer)
+void dgraft_core_peer_begin(const struct dgraft_core *core, struct peer *peer)
 {
     peer->probing = true;
     peer->probe_due = false;
@@ -100,6 +100,12 @@ static void peer_begin(struct dgraft_core *core, struct peer *peer)
     peer->recover_round = 0;
     peer->read_token = 0;
     peer->lag = 0;
+    peer->added = false;
+    peer->caught_up = false;
+    peer->first_round = 0;
+    peer->catch_up_target = core->last.index;
+    peer->catch_up_began_ns = core->now_ns;
+    peer->store = dgraft_membership_store(&core->membership, peer->id);
     dgraft_core_inflight_reset(peer);
 }
 
@@ -119,9 +125,14 @@ void dgraft_core_become_leader(struct step *step)
     core->lease_void = false;
     core->remote_reads = 0;
     core->round = 0;
-    for (uint32_t i = 0; i < core->peer_count; i++) {
-        peer_begin(core, &core->peers[i]);
+    if (core->before.voters != 0) {
+        dgraft_core_departing_add(core); /* the leader that removed them may have had no time to tell them */
+        dgraft_core_peers_build(core, 0);
     }
+    for (uint32_t i = 0; i < core->peer_count; i++) {
+        dgraft_core_peer_begin(core, &core->peers[i]);
+    }
+    core->members_due = true;
     dgraft_core_bytes_reset(core);
     core->heartbeat_due_ns = core->now_ns;
     core->news_due_ns = DGRAFT_CORE_NEVER;
@@ -131,7 +142,7 @@ void dgraft_core_become_leader(struct step *step)
 
     DGRAFT_CORE_ASSERT(dgraft_core_runs_fit(core, core->last.index, core->term, core->commit));
     step->write_entries = true;
-    step->noop = true;
+    step->made = DGRAFT_ENTRY_NOOP;
     step->keep = core->last.index;
     step->count = 1;
     step->skip = 0;

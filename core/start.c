@@ -6,20 +6,18 @@ static bool position_valid(struct dgraft_position position)
     return (position.index == 0) == (position.term == 0);
 }
 
-static bool membership_valid(const struct dgraft_core *core, const struct dgraft_membership *membership)
-{
-    const dgraft_node_set voters = membership->voters | membership->outgoing;
-    return membership->voters != 0 && (voters & membership->learners) == 0 &&
-           dgraft_node_set_count(voters | membership->learners) <= core->config.members_max;
-}
-
+/* A node that is to join knows of no members, and of nothing before them. */
 static bool members_valid(const struct dgraft_core *core, const struct dgraft_event_start *start)
 {
-    if (!membership_valid(core, &start->membership) || start->membership.index > start->last.index) {
+    if (start->membership.voters == 0) {
+        return dgraft_membership_all(&start->membership) == 0 && start->membership.index == 0 &&
+               start->before.voters == 0;
+    }
+    if (!dgraft_core_membership_valid(core, &start->membership) || start->membership.index > start->last.index) {
         return false;
     }
-    return start->before.voters == 0 ||
-           (membership_valid(core, &start->before) && start->before.index < start->membership.index);
+    return start->before.voters == 0 || (dgraft_core_membership_valid(core, &start->before) &&
+                                         start->before.index < start->membership.index);
 }
 
 static bool positions_valid(const struct dgraft_event_start *start)
@@ -80,7 +78,7 @@ enum dgraft_status dgraft_core_start(struct step *step)
     dgraft_core_runs_load(core, runs, kept);
     core->membership = start->membership;
     core->before = start->before;
-    dgraft_core_peers_build(core);
+    dgraft_core_peers_build(core, 0);
     core->started_ns = core->now_ns;
     core->read_token = core->config.seed ^ core->now_ns; /* an earlier start's answers are not taken for this one's */
     dgraft_core_election_reset(core);

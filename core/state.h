@@ -92,6 +92,13 @@ struct peer {
     struct dgraft_position looked_up; /* of the newest LOOKUP; term 0 until it is answered */
     uint64_t acked_round;
     uint64_t recover_round; /* refusals that echo an older round are about appends sent before next was lowered */
+    bool added;             /* within this leadership */
+    bool caught_up;         /* a learner: the newest round of catching up took less than an election timeout */
+    uint64_t first_round;   /* answers to older rounds are of whoever had this id before */
+    dgraft_index catch_up_target;
+    dgraft_time_ns catch_up_began_ns;
+    uint64_t store;   /* written down, or else heard in this leadership; 0 unknown */
+    uint64_t foreign; /* another store that spoke under this id */
     uint32_t inflight_head;
     uint32_t inflight_count;
     uint64_t inflight_bytes;
@@ -144,6 +151,17 @@ struct dgraft_core {
     uint32_t peer_count;
     uint8_t slot_of[DGRAFT_NODE_ID_MAX + 1];
     struct peer peers[DGRAFT_MEMBERS_MAX];
+
+    /* A leader's work on the membership (change.c, removed.c). */
+    bool members_due;    /* something may be left to do */
+    bool change_pending; /* a CHANGE waits for its outcome */
+    uint64_t change_id;
+    dgraft_index change_index;          /* its entry */
+    uint64_t leaving_round;             /* this leader is no voter any more: it goes when a quorum has answered this */
+    dgraft_node_set departing;          /* removed, and being told so: peers, but no members */
+    dgraft_index departing_index;       /* the entry that removed them */
+    uint64_t departing_round;           /* begun when that was committed; 0: it is not */
+    dgraft_time_ns departing_until_ns;
 
     /* Election. */
     enum dgraft_role role;
@@ -214,8 +232,9 @@ struct step {
     bool broadcast;     /* a new round of heartbeats */
     bool news;          /* followers that have everything are told the commit index */
     bool write_entries; /* the next five describe the WRITE */
-    bool noop;
-    bool drop_reads; /* leadership is lost */
+    enum dgraft_entry_kind made;
+    bool drop_reads;     /* leadership is lost */
+    bool change_unknown; /* and with it the fate of a change */
     uint32_t count;
     uint32_t skip;
     dgraft_index keep;

@@ -50,6 +50,9 @@ static enum dgraft_status dispatch(struct step *step)
     case DGRAFT_EVENT_TERM:
         dgraft_core_term_found(step);
         return DGRAFT_OK;
+    case DGRAFT_EVENT_CHANGE:
+        dgraft_core_change(step);
+        return DGRAFT_OK;
     case DGRAFT_EVENT_TRANSFER:
         return dgraft_core_transfer(step);
     case DGRAFT_EVENT_DISK:

@@ -93,6 +93,7 @@ dgraft_time_ns dgraft_core_wake_at(const struct dgraft_core *core)
     dgraft_time_ns at = transfer_wake_at(core);
     if (core->role == DGRAFT_ROLE_LEADER) {
         at = dgraft_core_min(at, dgraft_core_disk_wake_at(core));
+        at = dgraft_core_min(at, core->departing != 0 ? core->departing_until_ns : DGRAFT_CORE_NEVER);
         at = dgraft_core_min(at, core->heartbeat_due_ns);
         return dgraft_core_min(at, dgraft_core_min(core->news_due_ns, core->quorum_check_ns));
     }

@@ -51,6 +51,8 @@ static void take_notice(struct dgraft_driver *driver, const struct dgraft_action
     case DGRAFT_NOTICE_MEMBERSHIP:
         driver->membership_index = notice->after;
         break;
+    case DGRAFT_NOTICE_FOREIGN_STORE:
+        break;
     case DGRAFT_NOTICE_PEER_LAG:
         dgraft_driver_log(driver, DGRAFT_LOG_INFO, "node %u lacks %llu entries (lacked %llu)", notice->peer,
                           (unsigned long long)notice->after, (unsigned long long)notice->before);

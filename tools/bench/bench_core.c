@@ -92,7 +92,7 @@ static void take_write(struct bench_cores *cores, const struct dgraft_action_wri
 {
     for (uint32_t i = 0; i < write->count && write->entry_term != 0; i++) {
         struct dgraft_entry entry = {.kind = DGRAFT_ENTRY_NOOP};
-        if (!write->noop) {
+        if (write->made != DGRAFT_ENTRY_NOOP) {
             entry = cores->proposed[write->skip + i];
         }
         entry.index = write->first + i;

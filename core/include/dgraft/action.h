@@ -32,7 +32,8 @@ struct dgraft_action_write {
     uint32_t count;
     uint32_t skip;          /* where in the event's entries the first of them stands */
     dgraft_term entry_term; /* of entries proposed or made here; 0 for received ones: each carries its own */
-    bool noop;              /* the one entry appended is the leader's own NOOP: the host frames it */
+    enum dgraft_entry_kind made; /* NOOP or MEMBERSHIP: the one entry appended is the core's own, and the host frames it
+                                    (of dgraft_core_membership, when it is that); 0: the event has them */
 };
 
 /* A SEND of entries (an APPEND with last.index > prev.index) is an upper bound: the host packs as many as one frame
@@ -113,7 +114,8 @@ enum dgraft_notice_kind {
     DGRAFT_NOTICE_MEMBERSHIP = 5, /* index of the entry in force */
     DGRAFT_NOTICE_PEER_LAG = 6,   /* a leader's: entries that `peer` lacks; told when they pass lag_notice_entries,
                                      and when they are less than half of it again */
-    DGRAFT_NOTICE_DISK = 7        /* 1: short of room, or a write takes too long; 0: neither */
+    DGRAFT_NOTICE_DISK = 7,       /* 1: short of room, or a write takes too long; 0: neither */
+    DGRAFT_NOTICE_FOREIGN_STORE = 8 /* before: the store known of `peer`; after: another that spoke under its id */
 };
 
 struct dgraft_action_notice {

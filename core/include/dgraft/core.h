@@ -21,7 +21,6 @@ extern "C" {
 #endif
 
 /* Bounds of a configuration; dgraft_config_check names the first that does not hold. */
-#define DGRAFT_MEMBERS_MAX         16u
 #define DGRAFT_ENTRY_BYTES_MAX_TOP (16u * 1024 * 1024)
 
 struct dgraft_config {
@@ -89,6 +88,8 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_step(struct dgraft_core *core, const s
 struct dgraft_peer_status {
     dgraft_node_id id;
     bool voter;
+    bool departing;     /* no member any more: it is being told so */
+    bool caught_up;     /* a learner that follows closely enough to become a voter */
     bool recent;        /* heard within the last election timeout */
     bool probing;       /* finding out where the logs part, one append at a time */
     dgraft_index match; /* durable there */
@@ -96,6 +97,8 @@ struct dgraft_peer_status {
     uint32_t inflight;  /* appends on the way */
     uint64_t inflight_bytes;
     dgraft_time_ns heard_at_ns; /* time of the last message; 0 never */
+    uint64_t store;             /* written down, or heard in this leadership; 0 unknown */
+    uint64_t foreign_store;     /* another one that speaks under this id, and counts for nothing; 0 none */
 };
 
 struct dgraft_core_status {
@@ -125,6 +128,9 @@ struct dgraft_core_status {
 
 /* Fills in a snapshot of the core's state. */
 void dgraft_core_status(const struct dgraft_core *core, struct dgraft_core_status *status);
+
+/* Returns the membership in force: view until the next step. A WRITE whose `made` is MEMBERSHIP appends this one. */
+const struct dgraft_membership *dgraft_core_membership(const struct dgraft_core *core);
 
 /* Returns the term of the entry at index, 0 when there is none or the core no longer knows. */
 dgraft_term dgraft_core_term_at(const struct dgraft_core *core, dgraft_index index);

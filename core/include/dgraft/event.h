@@ -20,9 +20,10 @@ enum dgraft_event_kind {
     DGRAFT_EVENT_SENT = 8,      /* how far the host got with a SEND of entries */
     DGRAFT_EVENT_TERM = 9,      /* the answer to a LOOKUP */
     DGRAFT_EVENT_POISONED = 10, /* the disk failed: nothing more will become durable */
+    DGRAFT_EVENT_CHANGE = 12,   /* somebody wants other members [§4] */
     DGRAFT_EVENT_TRANSFER = 13, /* leadership is to go to another node [§3.10] */
     DGRAFT_EVENT_DISK = 17      /* the disk is short of room, or has it again */
-    /* Reserved: 11 DAMAGED, 12 CHANGE, 14 SNAPSHOT, 15 SNAPSHOT_RECEIVED, 16 SNAPSHOT_STORED. */
+    /* Reserved: 11 DAMAGED, 14 SNAPSHOT, 15 SNAPSHOT_RECEIVED, 16 SNAPSHOT_STORED. */
 };
 
 /* Entries that storage knows to be damaged, first to last. */
@@ -49,7 +50,7 @@ struct dgraft_event_start {
     uint32_t damage_count;               /* for now 0: others are refused */
     const struct dgraft_damage *damage;  /* ascending, disjoint */
     bool recovering;                     /* for now false: true is refused */
-    struct dgraft_membership membership; /* the newest in log or snapshot */
+    struct dgraft_membership membership; /* the newest in log or snapshot; voters 0: none, this node is to join */
     struct dgraft_membership before;     /* the one in force before it: used when it is rolled back; voters 0: none */
 };
 
@@ -87,6 +88,14 @@ struct dgraft_event_term {
     struct dgraft_position position; /* term 0: compacted or unreadable */
 };
 
+/* The members that are wanted. Whoever is to become a voter is a learner that has caught up, or stays a learner for now
+ * with its bit in `promote`. The answer is an OUTCOME of CHANGE with this id: at once when it is refused, otherwise when
+ * the last entry that it takes is committed, or UNKNOWN when leadership is lost before. */
+struct dgraft_event_change {
+    uint64_t id;
+    struct dgraft_membership target; /* outgoing empty, index ignored; stores of new members, 0 where not known */
+};
+
 /* Ends in one OUTCOME of DGRAFT_OUTCOME_OF_TRANSFER: DONE when the target leads; NOT_LEADER, DISK, TRANSFERRING or
  * INVALID (no such voter, or nobody else) at once; CHANGING when the membership changed meanwhile; EXPIRED when an
  * election timeout passed: this node leads on, if it does, and takes proposals again. */
@@ -113,6 +122,7 @@ struct dgraft_event {
         struct dgraft_event_applied applied;
         struct dgraft_event_sent sent;
         struct dgraft_event_term term;
+        struct dgraft_event_change change;
         struct dgraft_event_transfer transfer;
         struct dgraft_event_disk disk;
     } u;

@@ -62,7 +62,8 @@ struct dgraft_append {
     uint64_t round;                     /* echoed by the reply: proves that the leader was heard after it was sent */
     const struct dgraft_entry *entries; /* borrowed for the call */
     uint32_t count;
-    uint32_t reserved; /* 0 */
+    uint32_t membership_count;
+    const struct dgraft_membership *memberships; /* what its MEMBERSHIP entries say, in order; borrowed for the call */
 };
 
 /* APPEND_ACK: "my durable log equals yours up to match". */

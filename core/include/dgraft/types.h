@@ -21,6 +21,9 @@ typedef uint64_t dgraft_time_ns; /* nanoseconds of a clock that never steps back
 /* Ids are this small on purpose: a set of nodes is then one word, and a majority one population count. */
 #define DGRAFT_NODE_ID_MAX 64u
 
+/* Members of one cluster, voters and learners together. */
+#define DGRAFT_MEMBERS_MAX 16u
+
 /* A set of node ids: bit (id - 1) stands for id. */
 typedef uint64_t dgraft_node_set;
 
@@ -56,12 +59,15 @@ struct dgraft_term_run {
 };
 
 /* Who takes part. Voters decide; learners only receive. `outgoing` is the old set of voters while a joint change is
- * under way, and empty otherwise: a decision then needs a majority of each [§4.3]. */
+ * under way, and empty otherwise: a decision then needs a majority of each [§4.3]. A node that joins has heard of no
+ * membership yet: all of it is zero, and it follows whoever leads. */
 struct dgraft_membership {
     dgraft_index index;     /* of the entry that says so */
-    dgraft_node_set voters; /* never empty */
+    dgraft_node_set voters; /* empty only where there is no membership at all */
     dgraft_node_set outgoing;
-    dgraft_node_set learners; /* disjoint from voters and outgoing */
+    dgraft_node_set learners;            /* disjoint from voters; one of `outgoing` is a voter on its way to learner */
+    dgraft_node_set promote;             /* learners that become voters by themselves once they have caught up */
+    uint64_t stores[DGRAFT_MEMBERS_MAX]; /* the store of each member, ascending by id; 0 unknown */
 };
 
 /* Returns true when id may name a node. */
@@ -115,6 +121,29 @@ static inline dgraft_node_id dgraft_node_set_first(dgraft_node_set set)
 static inline bool dgraft_node_set_majority(dgraft_node_set subset, dgraft_node_set all)
 {
     return all == 0 || dgraft_node_set_count(subset & all) > dgraft_node_set_count(all) / 2;
+}
+
+/* Returns everybody who takes part. */
+static inline dgraft_node_set dgraft_membership_all(const struct dgraft_membership *membership)
+{
+    return membership->voters | membership->outgoing | membership->learners;
+}
+
+/* Returns where the store of a member stands in `stores`; DGRAFT_MEMBERS_MAX when id is no member. */
+static inline uint32_t dgraft_membership_slot(const struct dgraft_membership *membership, dgraft_node_id id)
+{
+    const dgraft_node_set all = dgraft_membership_all(membership);
+    if (!dgraft_node_set_has(all, id)) {
+        return DGRAFT_MEMBERS_MAX;
+    }
+    return dgraft_node_set_count(all & (dgraft_node_set_of(id) - 1));
+}
+
+/* Returns the store that is written down for id; 0 when none is, or id is no member. */
+static inline uint64_t dgraft_membership_store(const struct dgraft_membership *membership, dgraft_node_id id)
+{
+    const uint32_t slot = dgraft_membership_slot(membership, id);
+    return slot < DGRAFT_MEMBERS_MAX ? membership->stores[slot] : 0;
 }
 
 /* Returns whether a comes before b in the order by which logs are compared for a vote: term first, then index [§3.6.1].

@@ -106,7 +106,7 @@ static void perform_write(struct cluster *cluster, dgraft_node_id id, const stru
     cr_assert_lt(write->keep + write->count, (uint64_t)CLUSTER_LOG);
     for (uint32_t i = 0; i < write->count; i++) {
         struct log_entry entry = {.term = write->entry_term, .value = (uint64_t)id << 40 | node->next_value};
-        if (event->kind == DGRAFT_EVENT_RECEIVE && !write->noop) {
+        if (event->kind == DGRAFT_EVENT_RECEIVE && write->made == 0) {
             entry.term = event->u.receive.u.append.entries[write->skip + i].term;
             entry.value = values[write->skip + i];
         } else {

@@ -23,8 +23,13 @@ void rig_open_config(struct rig *rig, const struct rig_start *start, const struc
     e->commit = start->commit;
     e->runs = start->runs;
     e->run_count = start->run_count;
-    e->membership.voters = start->voters == 64 ? ~UINT64_C(0) : (UINT64_C(1) << start->voters) - 1;
-    e->membership.index = start->last > 0 ? 1 : 0;
+    e->store = start->store;
+    e->before = start->before;
+    e->membership = start->membership;
+    if (start->membership.voters == 0 && !start->joins) {
+        e->membership.voters = start->voters == 64 ? ~UINT64_C(0) : (UINT64_C(1) << start->voters) - 1;
+        e->membership.index = start->last > 0 ? 1 : 0;
+    }
     rig_step(rig, event);
 }
 
@@ -57,7 +62,7 @@ static void check_unused(const struct dgraft_action_send *send)
     }
     if (append) {
         cr_assert(send->message.u.append.entries == NULL && send->message.u.append.count == 0);
-        cr_assert_eq(send->message.u.append.reserved, 0u);
+        cr_assert(send->message.u.append.memberships == NULL && send->message.u.append.membership_count == 0);
     } else {
         cr_assert(send->last.index == 0 && send->last.term == 0);
     }
@@ -128,6 +133,20 @@ void rig_propose(struct rig *rig, uint32_t count, uint32_t payload_bytes)
     event.u.propose =
         (struct dgraft_event_propose){.entries = entries, .count = count, .kind = DGRAFT_ENTRY_COMMAND, .id = 77};
     rig_step(rig, event);
+}
+
+enum dgraft_outcome rig_change(struct rig *rig, struct dgraft_membership target)
+{
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_CHANGE};
+    event.u.change = (struct dgraft_event_change){.id = 55, .target = target};
+    rig_step(rig, event);
+    const struct dgraft_action *action = rig_action(rig, DGRAFT_ACTION_OUTCOME, 0);
+    if (action == NULL) {
+        return 0;
+    }
+    cr_assert_eq(action->u.outcome.of, DGRAFT_OUTCOME_OF_CHANGE);
+    cr_assert_eq(action->u.outcome.id, 55u);
+    return action->u.outcome.outcome;
 }
 
 void rig_sent_all(struct rig *rig)
@@ -232,6 +251,17 @@ struct dgraft_message rig_append(dgraft_node_id from, dgraft_term term, struct d
     message.u.append.prev = prev;
     message.u.append.entries = entries;
     message.u.append.count = count;
+    return message;
+}
+
+struct dgraft_message rig_append_membership(dgraft_node_id from, dgraft_term term, struct dgraft_position prev,
+                                            struct dgraft_entry *entry, struct dgraft_membership *membership)
+{
+    struct dgraft_message message = rig_append(from, term, prev, entry, 1, term);
+    entry->kind = DGRAFT_ENTRY_MEMBERSHIP;
+    membership->index = prev.index + 1;
+    message.u.append.memberships = membership;
+    message.u.append.membership_count = 1;
     return message;
 }
 

@@ -28,6 +28,10 @@ struct rig_start {
     dgraft_index commit;
     struct dgraft_term_run runs[16];
     uint32_t run_count;
+    uint64_t store;
+    bool joins;                          /* knows of no membership */
+    struct dgraft_membership membership; /* instead of `voters`, when it has any */
+    struct dgraft_membership before;
 };
 
 /* Makes the core and steps START; the log is durable and nothing is applied. */
@@ -48,6 +52,8 @@ void rig_receive(struct rig *rig, struct dgraft_message message);
 /* DURABLE of all that was written so far. */
 void rig_durable(struct rig *rig);
 void rig_propose(struct rig *rig, uint32_t count, uint32_t payload_bytes);
+/* Asks for these members, and returns the outcome; 0 when there is none yet. */
+enum dgraft_outcome rig_change(struct rig *rig, struct dgraft_membership target);
 /* SENT for every SEND of entries among the actions of the last step, all of it gone out. Actions are replaced. */
 void rig_sent_all(struct rig *rig);
 
@@ -70,6 +76,10 @@ struct dgraft_message rig_append(dgraft_node_id from, dgraft_term term, struct d
 struct dgraft_message rig_ack(dgraft_node_id from, dgraft_term term, dgraft_index match, uint64_t round);
 struct dgraft_message rig_refuse(dgraft_node_id from, dgraft_term term, dgraft_index prev, struct dgraft_position hint,
                                  uint64_t round);
+
+/* An append that makes entry prev + 1 a membership: its index is filled in. */
+struct dgraft_message rig_append_membership(dgraft_node_id from, dgraft_term term, struct dgraft_position prev,
+                                            struct dgraft_entry *entry, struct dgraft_membership *membership);
 
 /* Brings an open rig to leadership: grants of all other voters; its NOOP is durable afterwards and, when
  * `followers_ack`, committed. */

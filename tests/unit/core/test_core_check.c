@@ -61,7 +61,7 @@ Test(rules_between_steps, each_can_be_broken)
                 "writes under way ascend in number and term, and end within the log");
     BREAK_STATE(core->writes_count = 0, "every write that is not durable is under way");
     BREAK_STATE(core->leader = 2, "a node follows itself exactly when it leads");
-    BREAK_STATE(core->poisoned = true, "only a sound voter campaigns or leads");
+    BREAK_STATE(core->poisoned = true, "only a sound voter campaigns, and leads but for its own removal");
     BREAK_STATE(core->vote = core->written_vote = 2, "a candidate or leader has its own vote");
     BREAK_STATE(core->role = DGRAFT_ROLE_FOLLOWER; core->leader = 0, "reads wait where a leader is known");
     BREAK_STATE(core->role = DGRAFT_ROLE_CANDIDATE; core->leader = 2;

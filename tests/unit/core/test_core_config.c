@@ -198,7 +198,7 @@ Test(events, that_a_host_may_not_make_change_nothing)
     cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "said twice");
     event = (struct dgraft_event){.kind = DGRAFT_EVENT_PROPOSE};
     cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
-    event = (struct dgraft_event){.kind = (enum dgraft_event_kind)12};
+    event = (struct dgraft_event){.kind = (enum dgraft_event_kind)99};
     cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
     rig_close(&rig);
 }

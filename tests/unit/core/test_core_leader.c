@@ -50,7 +50,7 @@ Test(leaders, announce_themselves_and_append_a_noop)
     open_leader(&rig, 3);
     rig_lead(&rig);
     const struct dgraft_action_write *write = &rig_action(&rig, DGRAFT_ACTION_WRITE, 0)->u.write;
-    cr_assert(write->noop);
+    cr_assert_eq(write->made, DGRAFT_ENTRY_NOOP);
     cr_assert_eq(write->first, 6u);
     cr_assert_eq(write->count, 1u);
     cr_assert_eq(write->entry_term, 3u);

@@ -56,7 +56,7 @@ Test(quorum, of_match_is_the_largest_index_that_a_majority_of_each_half_holds)
         core->membership.voters = 1 + below(127);
         core->membership.outgoing = below(2) == 0 ? 0 : 1 + below(127);
         core->membership.learners = 127 & ~(core->membership.voters | core->membership.outgoing);
-        dgraft_core_peers_build(core);
+        dgraft_core_peers_build(core, 0);
         core->durable = match[1] = below(6);
         for (uint32_t i = 0; i < core->peer_count; i++) {
             core->peers[i].match = match[core->peers[i].id] = below(6);
@@ -147,7 +147,7 @@ Test(window, holds_what_was_pushed_and_not_freed)
 {
     struct dgraft_core *core = make(8, 5);
     core->membership.voters = 7;
-    dgraft_core_peers_build(core);
+    dgraft_core_peers_build(core, 0);
     struct peer *peer = &core->peers[1];
     dgraft_index pushed[5001];
     uint64_t bytes[5001];
