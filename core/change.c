@@ -127,6 +127,9 @@ static enum dgraft_outcome judge(struct dgraft_core *core, const struct dgraft_m
     if (core->role != DGRAFT_ROLE_LEADER) {
         return DGRAFT_OUTCOME_NOT_LEADER;
     }
+    if (core->transfer.target != 0) {
+        return DGRAFT_OUTCOME_TRANSFERRING;
+    }
     if (!settled(core) || core->membership.outgoing != 0 || core->leaving_round != 0) {
         return DGRAFT_OUTCOME_CHANGING;
     }
@@ -178,8 +181,13 @@ static void leave_when_told(struct step *step)
     if (core->leaving_round == 0) {
         core->leaving_round = core->round + 1;
         step->broadcast = true;
-    } else if (dgraft_core_quorum(core, QUORUM_OF_ROUND) >= core->leaving_round) {
-        dgraft_core_become_follower(step);
+    } else if (core->transfer.target == 0 && dgraft_core_quorum(core, QUORUM_OF_ROUND) >= core->leaving_round) {
+        const dgraft_node_id best = dgraft_core_transfer_best(core);
+        if (best != 0) {
+            dgraft_core_transfer_begin(step, best); /* when it does not end in time, this node steps down by it */
+        } else {
+            dgraft_core_become_follower(step);
+        }
     }
 }
 
@@ -222,7 +230,7 @@ void dgraft_core_members_progress(struct step *step)
         leave_when_told(step);
     } else if (!next_wanted(core, &next)) {
         core->members_due = core->departing != 0;
-    } else if (!step->write_entries) {
+    } else if (!step->write_entries && core->transfer.target == 0) {
         append(step, &next);
     }
 }

@@ -46,6 +46,8 @@ static void peers_drop(struct dgraft_core *core, dgraft_node_set others)
         if (dgraft_node_set_has(others, core->peers[i].id)) {
             peer_move(core, i, kept);
             kept++;
+        } else if (core->remote_reads > 0 && core->peers[i].read_token != 0) {
+            core->remote_reads--; /* its reads wait for nothing any more */
         }
     }
     core->peer_count = kept;
@@ -151,7 +153,7 @@ bool dgraft_core_store_foreign(struct step *step, struct peer *peer, const struc
     if (peer->foreign != message->store) {
         peer->foreign = message->store;
         dgraft_core_emit(step, DGRAFT_ACTION_NOTICE)->u.notice = (struct dgraft_action_notice){
-            .kind = DGRAFT_NOTICE_FOREIGN_STORE, .before = peer->id, .after = message->store};
+            .kind = DGRAFT_NOTICE_FOREIGN_STORE, .peer = peer->id, .before = peer->store, .after = message->store};
     }
     return true;
 }
@@ -159,4 +161,9 @@ bool dgraft_core_store_foreign(struct step *step, struct peer *peer, const struc
 const struct dgraft_membership *dgraft_core_membership(const struct dgraft_core *core)
 {
     return &core->membership;
+}
+
+const struct dgraft_membership *dgraft_core_membership_before(const struct dgraft_core *core)
+{
+    return &core->before;
 }

@@ -47,8 +47,11 @@ void dgraft_core_receive(struct step *step)
         dgraft_core_recv_timeout_now(step, message);
         return;
     case DGRAFT_MESSAGE_READ_REQUEST:
-        dgraft_core_recv_read_request(step, peer, message);
-        return;
+        if (counts) {
+            dgraft_core_recv_read_request(step, peer, message);
+            return;
+        }
+        break;
     case DGRAFT_MESSAGE_READ_ANSWER:
         dgraft_core_recv_read_answer(step, message);
         return;

@@ -38,71 +38,6 @@ bool dgraft_driver_grow(uint8_t **bytes, size_t *capacity, size_t wanted)
     return true;
 }
 
-/* Reads a MEMBERSHIP entry of the log. */
-static enum dgraft_status read_members(struct dgraft_driver *driver, dgraft_index index, struct dgraft_members *members,
-                                       struct dgraft_why *why)
-{
-    uint8_t bytes[DGRAFT_RECORD_HEADER_BYTES + DGRAFT_MEMBERSHIP_BYTES_MAX + 8];
-    uint32_t count = 0;
-    size_t used = 0;
-    struct dgraft_record record;
-    enum dgraft_status status =
-        dgraft_storage_read(driver->storage, index, index, bytes, sizeof bytes, &count, &used, why);
-    if (status != DGRAFT_OK) {
-        return status;
-    }
-    if (dgraft_record_decode(bytes, used, &record, NULL) != DGRAFT_ACCEPT ||
-        record.entry.kind != DGRAFT_ENTRY_MEMBERSHIP ||
-        dgraft_membership_decode(record.payload, record.entry.payload_bytes, members) != DGRAFT_ACCEPT) {
-        (void)snprintf(why->text, sizeof why->text,
-                       "%s: the entry at index %llu should say who the members are, and does not; "
-                       "restore the directory from a copy",
-                       driver->options.directory, (unsigned long long)index);
-        return DGRAFT_STATUS_DAMAGED;
-    }
-    return DGRAFT_OK;
-}
-
-static enum dgraft_status meet_members(struct dgraft_driver *driver, const struct dgraft_found *found,
-                                       struct dgraft_event_start *start, struct dgraft_why *why)
-{
-    struct dgraft_members before;
-    struct dgraft_transport *transport = driver->options.transport;
-    if (found->membership_index == 0) {
-        (void)snprintf(why->text, sizeof why->text,
-                       "%s: no entry says who the members are; format it with `raftctl format --members`",
-                       driver->options.directory);
-        return DGRAFT_STATUS_DAMAGED;
-    }
-    enum dgraft_status status = read_members(driver, found->membership_index, &driver->members, why);
-    if (status != DGRAFT_OK) {
-        return status;
-    }
-    dgraft_membership_of(&driver->members, found->membership_index, &start->membership);
-    driver->membership_index = found->membership_index;
-    if (found->membership_before != 0) {
-        status = read_members(driver, found->membership_before, &before, why);
-        if (status != DGRAFT_OK) {
-            return status;
-        }
-        dgraft_membership_of(&before, found->membership_before, &start->before);
-    }
-    for (uint32_t i = 0; i < driver->members.count; i++) {
-        const struct dgraft_member *member = &driver->members.items[i];
-        driver->member_set |= dgraft_node_set_of(member->id);
-        if (member->id == driver->identity.node) {
-            continue;
-        }
-        status = transport->ops->peer_add(transport, member->id, member->address);
-        if (status != DGRAFT_OK) {
-            (void)snprintf(why->text, sizeof why->text, "node %u's address %s cannot be used: %s", member->id,
-                           member->address, dgraft_status_text(status));
-            return status;
-        }
-    }
-    return DGRAFT_OK;
-}
-
 static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why *why)
 {
     struct dgraft_found found;
@@ -118,7 +53,7 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
                        found.identity.node, driver->options.core.self);
         return DGRAFT_STATUS_FOREIGN;
     }
-    enum dgraft_status status = meet_members(driver, &found, start, why);
+    enum dgraft_status status = dgraft_driver_meet_members(driver, &found, start, why);
     if (status != DGRAFT_OK) {
         return status;
     }
@@ -138,7 +73,7 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
     if (!dgraft_window_open(&driver->window, found.last.index + 1, WINDOW_SLOTS_MAX)) {
         return DGRAFT_STATUS_NO_MEMORY;
     }
-    if (!dgraft_record_ring_reserve(&driver->ring, 64)) {
+    if (!dgraft_record_ring_reserve(&driver->ring, DRIVER_MADE_ROOM)) {
         return DGRAFT_STATUS_NO_MEMORY;
     }
     dgraft_driver_step(driver, &event);
@@ -173,10 +108,13 @@ static enum dgraft_status allocate(struct dgraft_driver *driver)
     driver->read_groups_max = config->reads_max;
     driver->read_groups = calloc(config->reads_max, sizeof *driver->read_groups);
     driver->frame_entries = calloc(DGRAFT_FRAME_ENTRIES_MAX, sizeof *driver->frame_entries);
+    driver->frame_members = calloc(DRIVER_MEMBERSHIPS_MAX, sizeof *driver->frame_members);
+    driver->addresses = calloc(DGRAFT_NODE_ID_MAX + 1, sizeof *driver->addresses);
     driver->apply_batch = calloc(APPLY_BATCH_SLOTS, sizeof *driver->apply_batch);
     driver->core = core;
     driver->actions = actions;
     if (core == NULL || actions == NULL || driver->read_groups == NULL || driver->frame_entries == NULL ||
+        driver->frame_members == NULL || driver->addresses == NULL ||
         driver->apply_batch == NULL || (driver->options.check_invariants && driver->core_before == NULL) ||
         !dgraft_driver_grow(&driver->send_scratch, &driver->send_scratch_bytes, scratch) ||
         !dgraft_pieces_add(&driver->send_pieces, driver->send_scratch, 1)) {
@@ -288,8 +226,8 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
     driver->turns++;
     driver->more_waits = false;
     dgraft_driver_complete_write(driver);
-    /* Without memory for the NOOP of an election nothing may be stepped: the next turn tries again. */
-    if (!dgraft_record_ring_reserve(&driver->ring, 64) || !dgraft_window_reserve(&driver->window, 1)) {
+    /* Without memory for an entry of the core's own nothing may be stepped: the next turn tries again. */
+    if (!dgraft_record_ring_reserve(&driver->ring, DRIVER_MADE_ROOM) || !dgraft_window_reserve(&driver->window, 2)) {
         driver->more_waits = true;
         return;
     }
@@ -297,6 +235,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
     wake_fragments(driver);
     dgraft_driver_step_proposals(driver);
     dgraft_driver_step_reads(driver);
+    dgraft_driver_step_changes(driver);
     dgraft_driver_step_transfer(driver);
     wake(driver);
     /* What others wait for leaves before this node's own records are summed and applied. */
@@ -309,7 +248,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
 
 dgraft_time_ns dgraft_driver_wake_at(const struct dgraft_driver *driver)
 {
-    if (driver->more_waits || driver->proposals.first != NULL ||
+    if (driver->more_waits || driver->proposals.first != NULL || driver->changes != NULL ||
         (driver->transfer != NULL && driver->transfer_id == 0) ||
         (driver->reads.first != NULL && driver->read_groups_count < driver->read_groups_max) ||
         atomic_load(&driver->write_state) == WRITE_DONE) {
@@ -383,6 +322,8 @@ void dgraft_driver_abandon(struct dgraft_driver *driver)
     free(driver->actions);
     free(driver->read_groups);
     free(driver->frame_entries);
+    free(driver->frame_members);
+    free(driver->addresses);
     free(driver->apply_batch);
     free(driver->apply_scratch);
     free(driver->send_scratch);
@@ -420,6 +361,7 @@ void dgraft_driver_close(struct dgraft_driver *driver)
     dgraft_driver_end_proposals(driver);
     dgraft_driver_end_reads(driver);
     dgraft_driver_end_transfer(driver);
+    dgraft_driver_end_changes(driver);
     flush(driver);
     enum dgraft_status status = dgraft_storage_close(driver->storage, &why);
     driver->storage = NULL;

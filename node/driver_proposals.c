@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a NOOP takes in the ring: kept free beside every group of proposals. */
-#define NOOP_ROOM 64u
-
 static void push_proposal(struct proposal_queue *queue, struct dgraft_proposal *proposal)
 {
     proposal->next = NULL;
@@ -95,7 +92,7 @@ static size_t take_group(struct dgraft_driver *driver)
         size_t bytes = payload_bytes(proposal);
         size_t record =
             bytes <= driver->options.small_bytes ? dgraft_record_bytes((uint32_t)bytes) : DGRAFT_RECORD_HEADER_BYTES;
-        if (ring_bytes + record + NOOP_ROOM > driver->ring.chunk_bytes) {
+        if (ring_bytes + record + DRIVER_MADE_ROOM > driver->ring.chunk_bytes) {
             break;
         }
         ring_bytes += record;
@@ -125,8 +122,8 @@ void dgraft_driver_step_proposals(struct dgraft_driver *driver)
         size_t bytes = take_group(driver);
         assert(driver->group_count > 0);
         left -= driver->group_count < left ? driver->group_count : left;
-        if (!dgraft_record_ring_reserve(&driver->ring, bytes + NOOP_ROOM) ||
-            !dgraft_window_reserve(&driver->window, (size_t)driver->group_count + 1)) {
+        if (!dgraft_record_ring_reserve(&driver->ring, bytes + DRIVER_MADE_ROOM) ||
+            !dgraft_window_reserve(&driver->window, (size_t)driver->group_count + 2)) {
             refuse_group(driver, 0, driver->group_count, DGRAFT_OUTCOME_BUSY, 0);
             continue;
         }
@@ -180,12 +177,28 @@ void dgraft_driver_frame_proposals(struct dgraft_driver *driver, const struct dg
     }
 }
 
+/* Frames an entry that nobody here proposed; payload NULL: it has none. */
+void dgraft_driver_frame_record(struct dgraft_driver *driver, const struct dgraft_record *record,
+                                const struct iovec *payload)
+{
+    struct window_slot slot = {.entry = record->entry};
+    uint8_t *at = dgraft_record_ring_take(&driver->ring, dgraft_record_bytes(record->entry.payload_bytes), &slot.buffer);
+    dgraft_record_encode_header(record, at);
+    slot.record = at;
+    at += DGRAFT_RECORD_HEADER_BYTES;
+    if (payload != NULL) {
+        memcpy(at, payload->iov_base, payload->iov_len);
+        memset(at + payload->iov_len, 0, dgraft_record_padding(record->entry.payload_bytes));
+    }
+    dgraft_window_push(&driver->window, &slot);
+}
+
 void dgraft_driver_frame_noop(struct dgraft_driver *driver, const struct dgraft_action_write *write)
 {
     struct dgraft_record record = {
         .entry = {.index = write->first, .term = write->entry_term, .kind = DGRAFT_ENTRY_NOOP}};
     record.entry.checksum = dgraft_crc32c(0, NULL, 0);
-    frame(driver, &record, NULL);
+    dgraft_driver_frame_record(driver, &record, NULL);
 }
 
 void dgraft_driver_answer_slot(struct dgraft_driver *driver, struct window_slot *slot,

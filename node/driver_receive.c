@@ -40,16 +40,30 @@ static bool overwrites(const struct dgraft_driver *driver, const struct dgraft_a
 static bool has_room(struct dgraft_driver *driver, const struct dgraft_append *append)
 {
     size_t bound = 4 * driver->options.cache_bytes_max + driver->options.core.uncommitted_bytes_max;
-    /* One more for the NOOP of an election that the same step could win. */
     return (driver->window.bytes <= bound || overwrites(driver, append)) &&
            dgraft_window_reserve(&driver->window, (size_t)append->count + 1);
+}
+
+/* Any frame may be the one that wins an election or lets a change go on: the core then makes an entry. */
+static bool has_room_for_made(struct dgraft_driver *driver)
+{
+    return dgraft_record_ring_reserve(&driver->ring, DRIVER_MADE_BYTES) && dgraft_window_reserve(&driver->window, 1);
 }
 
 static void take_peer_frame(struct dgraft_driver *driver, const struct dgraft_frame *frame,
                             const struct dgraft_datagram *datagram)
 {
     struct dgraft_event event = {.kind = DGRAFT_EVENT_RECEIVE};
+    enum dgraft_refusal refusal = has_room_for_made(driver) ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_MEMORY;
     event.u.receive = frame->message;
+    if (refusal == DGRAFT_ACCEPT && frame->message.type == DGRAFT_MESSAGE_APPEND) {
+        refusal = dgraft_driver_read_memberships(driver, frame, &event.u.receive);
+    }
+    if (refusal != DGRAFT_ACCEPT) {
+        dgraft_driver_refuse(driver, refusal, &datagram->source);
+        return;
+    }
+    dgraft_driver_meet_guest(driver, frame->header.from, &datagram->source);
     if (frame->message.type == DGRAFT_MESSAGE_APPEND && frame->message.u.append.count > 0) {
         if (!has_room(driver, &frame->message.u.append)) {
             dgraft_driver_refuse(driver, DGRAFT_REFUSAL_MEMORY, &datagram->source);
@@ -62,6 +76,7 @@ static void take_peer_frame(struct dgraft_driver *driver, const struct dgraft_fr
     dgraft_driver_step(driver, &event);
     driver->frame_records = NULL;
     driver->frame_buffer = NULL;
+    driver->frame_members_count = 0;
 }
 
 static void take_frame(struct dgraft_driver *driver, const struct door *door, const struct dgraft_frame *frame,
@@ -71,7 +86,7 @@ static void take_frame(struct dgraft_driver *driver, const struct door *door, co
     struct dgraft_frame_expect expect = {.cluster = driver->identity.cluster,
                                          .group = driver->identity.group,
                                          .self = driver->identity.node,
-                                         .members = driver->member_set};
+                                         .members = UINT64_MAX}; /* the core knows whom to believe what */
     enum dgraft_refusal refusal = dgraft_frame_check(frame, &expect);
     if (refusal == DGRAFT_REFUSAL_RECEIVER && door->peers && door->transport->one_send_for_all) {
         driver->frames_overheard++;

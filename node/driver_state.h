@@ -6,6 +6,8 @@
  *   driver_send.c       a SEND becomes frames
  *   driver_proposals.c  proposals: queued, framed, answered
  *   driver_reads.c      reads: queued, asked, answered
+ *   driver_members.c    who the members are, where they listen, which of them the transport reaches
+ *   driver_changes.c    changes of the members: queued, asked, framed, answered
  *   driver_transfer.c   a transfer of leadership: asked, answered
  *   driver_write.c      WRITE actions become group commits
  *   driver_apply.c      committed entries go to the state machine
@@ -26,6 +28,13 @@
 
 /* Proposals stepped as one event. */
 #define DRIVER_GROUP_MAX 1024u
+
+/* What an entry that the core makes itself takes in the ring; room for two is kept free. */
+#define DRIVER_MADE_BYTES (DGRAFT_RECORD_HEADER_BYTES + DGRAFT_MEMBERSHIP_BYTES_MAX + 8u)
+#define DRIVER_MADE_ROOM  (2u * DRIVER_MADE_BYTES)
+
+/* MEMBERSHIP entries taken from one frame; what follows more of them comes again. */
+#define DRIVER_MEMBERSHIPS_MAX 8u
 
 /* Records in one frame that travels in fragments, unless the first alone is larger. */
 #define DRIVER_FRAGMENTED_BYTES (64u * 1024)
@@ -62,8 +71,21 @@ struct dgraft_driver {
     struct dgraft_driver_options options;
     struct dgraft_identity identity;
     uint32_t generation;
-    struct dgraft_members members;
-    dgraft_node_set member_set;
+    struct dgraft_members members; /* in force, as the core has them, with their addresses */
+    struct dgraft_members members_before;
+    dgraft_index members_index;
+    dgraft_index members_before_index;
+    struct dgraft_members members_made; /* the newest that was framed here */
+    dgraft_index members_made_index;
+    struct dgraft_members *frame_members; /* of the frame being looked at: DRIVER_MEMBERSHIPS_MAX */
+    struct dgraft_membership frame_memberships[DRIVER_MEMBERSHIPS_MAX];
+    uint32_t frame_members_count;
+    dgraft_node_set reached; /* whom the transport has an address of */
+    dgraft_node_set guests;  /* of those, who are known by where their requests come from, and not as members */
+    char (*addresses)[DGRAFT_ADDRESS_TEXT_BYTES]; /* as given to the transport, by id */
+    struct dgraft_change *changes;                /* not stepped yet, newest last */
+    struct dgraft_change *change;                 /* the one that the core is at */
+    struct dgraft_change *change_stepped;         /* being asked for: its address is that of a new member */
 
     struct dgraft_core *core;
     struct dgraft_core *core_before; /* the block before a step, when invariants are checked */
@@ -174,6 +196,8 @@ void dgraft_driver_poison(struct dgraft_driver *driver, const struct dgraft_why 
 /* driver_proposals.c */
 void dgraft_driver_step_proposals(struct dgraft_driver *driver);
 void dgraft_driver_frame_proposals(struct dgraft_driver *driver, const struct dgraft_action_write *write);
+void dgraft_driver_frame_record(struct dgraft_driver *driver, const struct dgraft_record *record,
+                                const struct iovec *payload);
 void dgraft_driver_frame_noop(struct dgraft_driver *driver, const struct dgraft_action_write *write);
 void dgraft_driver_take_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome);
 void dgraft_driver_answer_slot(struct dgraft_driver *driver, struct window_slot *slot,
@@ -189,6 +213,22 @@ void dgraft_driver_read_ready(struct dgraft_driver *driver, const struct dgraft_
 void dgraft_driver_take_read_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome);
 void dgraft_driver_answer_reads(struct dgraft_driver *driver);
 void dgraft_driver_end_reads(struct dgraft_driver *driver);
+
+/* driver_members.c */
+enum dgraft_status dgraft_driver_meet_members(struct dgraft_driver *driver, const struct dgraft_found *found,
+                                              struct dgraft_event_start *start, struct dgraft_why *why);
+/* Reads the memberships in the APPEND being looked at, and has its message tell them. */
+enum dgraft_refusal dgraft_driver_read_memberships(struct dgraft_driver *driver, const struct dgraft_frame *frame,
+                                                   struct dgraft_message *message);
+void dgraft_driver_members_changed(struct dgraft_driver *driver, dgraft_index index);
+void dgraft_driver_meet_guest(struct dgraft_driver *driver, dgraft_node_id id, const struct dgraft_address *source);
+void dgraft_driver_name_foreign(struct dgraft_driver *driver, dgraft_node_id id, uint64_t store);
+
+/* driver_changes.c */
+void dgraft_driver_step_changes(struct dgraft_driver *driver);
+void dgraft_driver_frame_membership(struct dgraft_driver *driver, const struct dgraft_action_write *write);
+void dgraft_driver_take_change_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome);
+void dgraft_driver_end_changes(struct dgraft_driver *driver);
 
 /* driver_transfer.c */
 void dgraft_driver_step_transfer(struct dgraft_driver *driver);

@@ -50,8 +50,10 @@ static void take_notice(struct dgraft_driver *driver, const struct dgraft_action
         break;
     case DGRAFT_NOTICE_MEMBERSHIP:
         driver->membership_index = notice->after;
+        dgraft_driver_members_changed(driver, notice->after);
         break;
     case DGRAFT_NOTICE_FOREIGN_STORE:
+        dgraft_driver_name_foreign(driver, notice->peer, notice->after);
         break;
     case DGRAFT_NOTICE_PEER_LAG:
         dgraft_driver_log(driver, DGRAFT_LOG_INFO, "node %u lacks %llu entries (lacked %llu)", notice->peer,
@@ -82,7 +84,8 @@ static void take_outcome(struct dgraft_driver *driver, const struct dgraft_actio
         dgraft_driver_take_transfer_outcome(driver, outcome);
         break;
     case DGRAFT_OUTCOME_OF_CHANGE:
-        break; /* the driver asks for none */
+        dgraft_driver_take_change_outcome(driver, outcome);
+        break;
     }
 }
 

@@ -45,6 +45,8 @@ void dgraft_driver_take_write(struct dgraft_driver *driver, const struct dgraft_
     driver->pending_log = true;
     if (write->made == DGRAFT_ENTRY_NOOP) {
         dgraft_driver_frame_noop(driver, write);
+    } else if (write->made == DGRAFT_ENTRY_MEMBERSHIP) {
+        dgraft_driver_frame_membership(driver, write);
     } else if (write->entry_term != 0) {
         dgraft_driver_frame_proposals(driver, write);
     } else {

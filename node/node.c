@@ -33,6 +33,15 @@ enum dgraft_status dgraft_node_read(struct dgraft_node *node, struct dgraft_read
     return status;
 }
 
+enum dgraft_status dgraft_node_change(struct dgraft_node *node, struct dgraft_change *change)
+{
+    (void)pthread_mutex_lock(&node->loop.turn);
+    enum dgraft_status status = dgraft_driver_change(node->loop.driver, change);
+    (void)pthread_mutex_unlock(&node->loop.turn);
+    dgraft_loop_wake(&node->loop);
+    return status;
+}
+
 enum dgraft_status dgraft_node_transfer(struct dgraft_node *node, struct dgraft_transfer *transfer)
 {
     (void)pthread_mutex_lock(&node->loop.turn);
@@ -103,6 +112,10 @@ static enum dgraft_status ask_directory(const struct dgraft_node_options *option
     say_mended(options, &found);
     *id = found.identity.node;
     *self = (struct dgraft_member){0};
+    if (found.membership_index == 0) { /* it is to join, and nobody has told it yet who the members are */
+        dgraft_storage_abandon(storage);
+        return DGRAFT_OK;
+    }
     status = dgraft_storage_read(storage, found.membership_index, found.membership_index, bytes, sizeof bytes, &count,
                                  &used, why);
     if (status == DGRAFT_OK && dgraft_record_decode(bytes, used, &record, NULL) == DGRAFT_ACCEPT &&
@@ -207,6 +220,13 @@ static enum dgraft_status open_parts(struct dgraft_node *node, const struct dgra
         return status;
     }
     const char *listen = options->listen != NULL ? options->listen : self.address;
+    if (listen[0] == 0) {
+        (void)snprintf(why->text, sizeof why->text,
+                       "node %u is no member of its cluster, which would say where it listens: say it yourself "
+                       "(raftd --listen HOST:PORT)",
+                       id);
+        return DGRAFT_STATUS_CONFIG;
+    }
     status = open_transports(&node->loop, options, id, listen, why);
     if (status != DGRAFT_OK) {
         return status;

@@ -1,4 +1,5 @@
-/* Makes a founder's directory: the same first entry, who the members are, in every founder's log. */
+/* Makes a founder's directory: the same first entry, who the members are, in every founder's log. And that of a node
+ * which joins later: an empty log, which the leader fills. */
 #include <dgraft/node.h>
 
 #include <stdio.h>
@@ -25,6 +26,36 @@ static enum dgraft_status check_name(const char *cluster, struct dgraft_why *why
     return DGRAFT_OK;
 }
 
+static enum dgraft_status draw_store(uint64_t *store, struct dgraft_why *why)
+{
+    if (getrandom(store, sizeof *store, 0) != (ssize_t)sizeof *store) {
+        (void)snprintf(why->text, sizeof why->text, "the system has no randomness to name this store with");
+        return DGRAFT_STATUS_UNSUPPORTED;
+    }
+    *store |= 1; /* 0 means unknown */
+    return DGRAFT_OK;
+}
+
+enum dgraft_status dgraft_node_format_joiner(const char *directory, const char *cluster, uint64_t number,
+                                             dgraft_node_id id, struct dgraft_why *why)
+{
+    struct dgraft_identity identity = {.node = id, .cluster = number};
+    enum dgraft_status status = check_name(cluster, why);
+    if (status == DGRAFT_OK && (number == 0 || !dgraft_node_id_valid(id))) {
+        (void)snprintf(why->text, sizeof why->text, "a node's id is 1 to %u, and a cluster's number is not 0",
+                       DGRAFT_NODE_ID_MAX);
+        status = DGRAFT_STATUS_CONFIG;
+    }
+    if (status == DGRAFT_OK) {
+        status = draw_store(&identity.store, why);
+    }
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    memcpy(identity.cluster_name, cluster, strlen(cluster));
+    return dgraft_storage_format(dgraft_fs_posix(), directory, &identity, NULL, 0, why);
+}
+
 enum dgraft_status dgraft_node_format(const char *directory, const char *cluster, dgraft_node_id id,
                                       const char *members_text, struct dgraft_why *why)
 {
@@ -44,13 +75,15 @@ enum dgraft_status dgraft_node_format(const char *directory, const char *cluster
         (void)snprintf(why->text, sizeof why->text, "node %u is not among the members %s", id, members_text);
         return DGRAFT_STATUS_CONFIG;
     }
-    if (getrandom(&identity.store, sizeof identity.store, 0) != (ssize_t)sizeof identity.store) {
-        (void)snprintf(why->text, sizeof why->text, "the system has no randomness to name this store with");
-        return DGRAFT_STATUS_UNSUPPORTED;
+    status = draw_store(&identity.store, why);
+    if (status != DGRAFT_OK) {
+        return status;
     }
-    identity.store |= 1; /* 0 means unknown */
     identity.cluster = dgraft_cluster_id(cluster, &members);
     memcpy(identity.cluster_name, cluster, strlen(cluster));
+    if (members.count == 1) {
+        members.items[0].store = identity.store; /* nobody else will ever write it down */
+    }
     struct dgraft_record record = {.entry = {.index = 1, .term = 1, .kind = DGRAFT_ENTRY_MEMBERSHIP}};
     record.entry.payload_bytes = (uint32_t)dgraft_membership_encode(&members, payload);
     record.entry.checksum = dgraft_crc32c(0, payload, record.entry.payload_bytes);

@@ -12,7 +12,8 @@
 #define AT_STORE     8u
 #define AT_RESERVED  16u
 #define AT_ADDRESS   24u
-#define ROLES_ALL    ((uint32_t)DGRAFT_MEMBER_VOTER | DGRAFT_MEMBER_OUTGOING | DGRAFT_MEMBER_LEARNER)
+#define ROLES_ALL                                                                                                      \
+    ((uint32_t)DGRAFT_MEMBER_VOTER | DGRAFT_MEMBER_OUTGOING | DGRAFT_MEMBER_LEARNER | DGRAFT_MEMBER_PROMOTE)
 
 _Static_assert(HEAD_BYTES + DGRAFT_MEMBERS_MAX * MEMBER_BYTES == DGRAFT_MEMBERSHIP_BYTES_MAX, "the header says so");
 _Static_assert(AT_ADDRESS + DGRAFT_ADDRESS_TEXT_BYTES == MEMBER_BYTES, "the address is the last field");
@@ -46,13 +47,15 @@ static bool all_zero(const uint8_t *bytes, size_t size)
     return true;
 }
 
-/* A learner is nothing besides; a voter may be one of the outgoing set too. */
+/* A learner is no voter, but may be one of the outgoing set; only learners are promoted. */
 static bool roles_valid(uint32_t roles)
 {
-    if (roles == 0 || (roles & ~ROLES_ALL) != 0) {
+    const uint32_t voter = roles & DGRAFT_MEMBER_VOTER;
+    const uint32_t learner = roles & DGRAFT_MEMBER_LEARNER;
+    if (roles == 0 || (roles & ~ROLES_ALL) != 0 || (voter != 0 && learner != 0)) {
         return false;
     }
-    return (roles & DGRAFT_MEMBER_LEARNER) == 0 || roles == DGRAFT_MEMBER_LEARNER;
+    return learner != 0 || (roles & DGRAFT_MEMBER_PROMOTE) == 0;
 }
 
 /* Printable, without spaces, ended by a zero and filled up with them. */
@@ -133,7 +136,18 @@ void dgraft_membership_of(const struct dgraft_members *members, dgraft_index ind
         out->voters |= (member->roles & DGRAFT_MEMBER_VOTER) != 0 ? set : 0;
         out->outgoing |= (member->roles & DGRAFT_MEMBER_OUTGOING) != 0 ? set : 0;
         out->learners |= (member->roles & DGRAFT_MEMBER_LEARNER) != 0 ? set : 0;
+        out->promote |= (member->roles & DGRAFT_MEMBER_PROMOTE) != 0 ? set : 0;
+        out->stores[i] = member->store; /* both ascend by id */
     }
+}
+
+uint32_t dgraft_membership_roles(const struct dgraft_membership *membership, dgraft_node_id id)
+{
+    uint32_t roles = dgraft_node_set_has(membership->voters, id) ? DGRAFT_MEMBER_VOTER : 0u;
+    roles |= dgraft_node_set_has(membership->outgoing, id) ? DGRAFT_MEMBER_OUTGOING : 0u;
+    roles |= dgraft_node_set_has(membership->learners, id) ? DGRAFT_MEMBER_LEARNER : 0u;
+    roles |= dgraft_node_set_has(membership->promote, id) ? DGRAFT_MEMBER_PROMOTE : 0u;
+    return roles;
 }
 
 const struct dgraft_member *dgraft_members_find(const struct dgraft_members *members, dgraft_node_id id)

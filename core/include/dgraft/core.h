@@ -132,6 +132,9 @@ void dgraft_core_status(const struct dgraft_core *core, struct dgraft_core_statu
 /* Returns the membership in force: view until the next step. A WRITE whose `made` is MEMBERSHIP appends this one. */
 const struct dgraft_membership *dgraft_core_membership(const struct dgraft_core *core);
 
+/* Returns the one before it, which is in force again when its entry is truncated; voters 0: none is known. */
+const struct dgraft_membership *dgraft_core_membership_before(const struct dgraft_core *core);
+
 /* Returns the term of the entry at index, 0 when there is none or the core no longer knows. */
 dgraft_term dgraft_core_term_at(const struct dgraft_core *core, dgraft_index index);
 

@@ -92,6 +92,34 @@ struct dgraft_listener {
     void (*notice)(void *context, const struct dgraft_action_notice *notice);
 };
 
+enum dgraft_change_kind {
+    DGRAFT_CHANGE_ADD_LEARNER = 1,
+    DGRAFT_CHANGE_ADD_VOTER = 2, /* a learner at first; it is promoted once it has caught up, without being asked */
+    DGRAFT_CHANGE_PROMOTE = 3,   /* a learner that there is: the same */
+    DGRAFT_CHANGE_DEMOTE = 4,    /* a voter becomes a learner */
+    DGRAFT_CHANGE_REMOVE = 5
+};
+
+/* COMMITTED: the members are as asked for; who is to be promoted still has to catch up. */
+struct dgraft_change_answer {
+    enum dgraft_proposal_fate fate;
+    enum dgraft_outcome reason; /* of REFUSED and UNKNOWN */
+    dgraft_node_id leader;      /* as far as known; 0 unknown */
+    const char *why;            /* of REFUSED and UNKNOWN: one sentence for people; valid during the call */
+};
+
+/* A change of the members, at the leader. Retained until `answered`, which comes once. */
+struct dgraft_change {
+    enum dgraft_change_kind kind;
+    dgraft_node_id member;
+    const char *address; /* of whom is added: "HOST:PORT"; borrowed until `answered` */
+    uint64_t store;      /* of whom is added: its store's identity; 0: written down when it is first heard */
+    void *context;
+    void (*answered)(void *context, const struct dgraft_change_answer *answer);
+    uint64_t id;                /* the driver's */
+    struct dgraft_change *next; /* the driver's */
+};
+
 /* A client's request, as it arrived. Keep `buffer` to keep the view beyond the call. */
 struct dgraft_request {
     struct dgraft_client_request request;
@@ -178,6 +206,9 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_driver_read(struct dgraft_driver *driv
 /* Begins a transfer with the next turn. Returns OK; BUSY (one waits already) or CLOSED: `ended` does not come. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_driver_transfer(struct dgraft_driver *driver,
                                                           struct dgraft_transfer *transfer);
+
+/* Queues a change of the members for the next turn. Returns OK or CLOSED. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_driver_change(struct dgraft_driver *driver, struct dgraft_change *change);
 
 /* Answers a request, at once or later: one frame, or fragments. Lost if the network says so. answer->payload is
  * borrowed. */

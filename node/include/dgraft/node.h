@@ -25,7 +25,7 @@ enum dgraft_carrier {
 
 struct dgraft_node_options {
     const char *directory; /* made by dgraft_node_format or `raftctl format` */
-    const char *listen;    /* NULL: the node's own address in the membership */
+    const char *listen;    /* NULL: the node's own address in the membership; a node that joins has none */
     enum dgraft_carrier carrier;
     const char *listen_clients; /* bus only: "HOST:PORT" of a UDP socket; NULL: as `listen`, which must not be ipc */
     struct dgraft_state_machine machine;
@@ -50,6 +50,13 @@ struct dgraft_node_options {
 DGRAFT_MUST_USE enum dgraft_status dgraft_node_format(const char *directory, const char *cluster, dgraft_node_id id,
                                                       const char *members, struct dgraft_why *why);
 
+/* Makes a directory for node `id` that is to join a cluster which there is: of this name, and of the number that its
+ * nodes say (dgraft_driver_status, `raftctl status`). It has no members; it takes part once it is added. Returns as
+ * dgraft_node_format. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_node_format_joiner(const char *directory, const char *cluster,
+                                                             uint64_t number, dgraft_node_id id,
+                                                             struct dgraft_why *why);
+
 /* Opens the directory and the socket and starts the threads. Returns OK; or why not, and nothing is left open. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_node_open(const struct dgraft_node_options *options, struct dgraft_node **out,
                                                     struct dgraft_why *why);
@@ -60,6 +67,9 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_node_read(struct dgraft_node *node, st
 
 /* As dgraft_driver_transfer, from any thread. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_node_transfer(struct dgraft_node *node, struct dgraft_transfer *transfer);
+
+/* As dgraft_driver_change, from any thread. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_node_change(struct dgraft_node *node, struct dgraft_change *change);
 
 /* Fills in a status of the node as of its last turn. */
 void dgraft_node_status(struct dgraft_node *node, struct dgraft_driver_status *status);

@@ -6,7 +6,8 @@
  *        2      6  0
  *   then for each member, in ascending order of id, 88 bytes:
  *        0      4  node id
- *        4      1  roles: 1 voter, 2 voter of the outgoing set, 4 learner; 1 and 2 may stand together
+ *        4      1  roles: 1 voter, 2 voter of the outgoing set, 4 learner, 8 learner that becomes a voter by itself; 2 may
+ *                  stand beside 1 and beside 4, and 8 beside 4 only
  *        5      3  0
  *        8      8  store: 0 until known
  *       16      8  0
@@ -25,7 +26,12 @@ extern "C" {
 #define DGRAFT_ADDRESS_TEXT_BYTES   64u
 #define DGRAFT_MEMBERSHIP_BYTES_MAX (8u + DGRAFT_MEMBERS_MAX * 88u)
 
-enum dgraft_member_role { DGRAFT_MEMBER_VOTER = 1, DGRAFT_MEMBER_OUTGOING = 2, DGRAFT_MEMBER_LEARNER = 4 };
+enum dgraft_member_role {
+    DGRAFT_MEMBER_VOTER = 1,
+    DGRAFT_MEMBER_OUTGOING = 2,
+    DGRAFT_MEMBER_LEARNER = 4,
+    DGRAFT_MEMBER_PROMOTE = 8
+};
 
 struct dgraft_member {
     dgraft_node_id id;
@@ -44,6 +50,9 @@ size_t dgraft_membership_encode(const struct dgraft_members *members, uint8_t *o
 
 /* Reads one. Ids are valid, ascending, unique; at least one voter; roles and addresses well-formed. */
 enum dgraft_refusal dgraft_membership_decode(const uint8_t *bytes, size_t size, struct dgraft_members *out);
+
+/* Returns the roles that a membership gives a node; 0: it is no member. */
+uint32_t dgraft_membership_roles(const struct dgraft_membership *membership, dgraft_node_id id);
 
 /* Says it as the core wants it. */
 void dgraft_membership_of(const struct dgraft_members *members, dgraft_index index, struct dgraft_membership *out);
