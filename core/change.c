@@ -6,8 +6,8 @@
  * voters must agree, and when that is committed the new one alone [§4.3]. Whoever leads by then appends the second: it
  * finds a joint membership that is committed, and no newer one. Anything else is one entry.
  *
- *     CHANGE, or a learner to promote --> joint, uncommitted --> joint, committed --> new, uncommitted --> new, committed
- *                                                                     members_progress appends
+ *     CHANGE, or a learner to promote --> joint, uncommitted --> joint, committed --> new, uncommitted --> new,
+ * committed members_progress appends
  */
 #include "parts.h"
 

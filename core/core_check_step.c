@@ -107,7 +107,7 @@ static const char *check_members(const struct dgraft_core *before, const struct 
         return same_members(old, new) ? NULL : "an entry's membership does not change";
     }
     if (new->index < old->index) {
-        return new->index == before->before.index && same_members(new, &before->before)
+        return new->index == before->before.index &&same_members(new, &before->before)
                    ? NULL
                    : "a truncation brings back the membership before";
     }

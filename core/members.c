@@ -1,5 +1,5 @@
-/* The membership in force: the newest in the log, committed or not [§4.1]. It changes when an entry is appended, and goes
- * back when that entry is truncated; `before` is what it goes back to.
+/* The membership in force: the newest in the log, committed or not [§4.1]. It changes when an entry is appended, and
+ * goes back when that entry is truncated; `before` is what it goes back to.
  *
  * One level is enough. A leader appends a membership only when the one before is committed, so of the two newest in any
  * log the older one is committed, and is never truncated.
@@ -12,8 +12,7 @@ bool dgraft_core_membership_valid(const struct dgraft_core *core, const struct d
 {
     const dgraft_node_set all = dgraft_membership_all(membership);
     return membership->voters != 0 && (membership->voters & membership->learners) == 0 &&
-           (membership->promote & ~membership->learners) == 0 &&
-           dgraft_node_set_count(all) <= core->config.members_max;
+           (membership->promote & ~membership->learners) == 0 && dgraft_node_set_count(all) <= core->config.members_max;
 }
 
 /* Whether another store is written down for this node itself: it was wiped, and is not who the others know. */

@@ -105,8 +105,7 @@ static void members_take(struct dgraft_core *core, const struct dgraft_append *a
 
 /* Takes up the entries that are new; *taken becomes the last index that is equal to the leader's now. `limit` is what
  * is committed once they are in. Returns false, with nothing changed, when the append is to be ignored. */
-static bool entries_take(struct step *step, const struct dgraft_append *append, dgraft_index limit,
-                         dgraft_index *taken)
+static bool entries_take(struct step *step, const struct dgraft_append *append, dgraft_index limit, dgraft_index *taken)
 {
     struct dgraft_core *core = step->core;
     uint32_t i = committed_count(core, append);

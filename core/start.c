@@ -16,8 +16,8 @@ static bool members_valid(const struct dgraft_core *core, const struct dgraft_ev
     if (!dgraft_core_membership_valid(core, &start->membership) || start->membership.index > start->last.index) {
         return false;
     }
-    return start->before.voters == 0 || (dgraft_core_membership_valid(core, &start->before) &&
-                                         start->before.index < start->membership.index);
+    return start->before.voters == 0 ||
+           (dgraft_core_membership_valid(core, &start->before) && start->before.index < start->membership.index);
 }
 
 static bool positions_valid(const struct dgraft_event_start *start)

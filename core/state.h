@@ -156,11 +156,11 @@ struct dgraft_core {
     bool members_due;    /* something may be left to do */
     bool change_pending; /* a CHANGE waits for its outcome */
     uint64_t change_id;
-    dgraft_index change_index;          /* its entry */
-    uint64_t leaving_round;             /* this leader is no voter any more: it goes when a quorum has answered this */
-    dgraft_node_set departing;          /* removed, and being told so: peers, but no members */
-    dgraft_index departing_index;       /* the entry that removed them */
-    uint64_t departing_round;           /* begun when that was committed; 0: it is not */
+    dgraft_index change_index;    /* its entry */
+    uint64_t leaving_round;       /* this leader is no voter any more: it goes when a quorum has answered this */
+    dgraft_node_set departing;    /* removed, and being told so: peers, but no members */
+    dgraft_index departing_index; /* the entry that removed them */
+    uint64_t departing_round;     /* begun when that was committed; 0: it is not */
     dgraft_time_ns departing_until_ns;
 
     /* Election. */

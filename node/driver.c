@@ -114,8 +114,8 @@ static enum dgraft_status allocate(struct dgraft_driver *driver)
     driver->core = core;
     driver->actions = actions;
     if (core == NULL || actions == NULL || driver->read_groups == NULL || driver->frame_entries == NULL ||
-        driver->frame_members == NULL || driver->addresses == NULL ||
-        driver->apply_batch == NULL || (driver->options.check_invariants && driver->core_before == NULL) ||
+        driver->frame_members == NULL || driver->addresses == NULL || driver->apply_batch == NULL ||
+        (driver->options.check_invariants && driver->core_before == NULL) ||
         !dgraft_driver_grow(&driver->send_scratch, &driver->send_scratch_bytes, scratch) ||
         !dgraft_pieces_add(&driver->send_pieces, driver->send_scratch, 1)) {
         return DGRAFT_STATUS_NO_MEMORY;

@@ -1,9 +1,9 @@
 /* Who the members are, where they listen, and which of them the transport reaches.
  *
- * The core decides which membership is in force; it says its index, and this file finds the addresses that belong to it:
- * in the frame that brought it, in what was framed here, or in the one before when an entry was truncated. The transport
- * then reaches everybody of the membership in force and of the one before it (those who were removed are still to be
- * told), and whoever else has sent a request, at the address that it came from [§4.1].
+ * The core decides which membership is in force; it says its index, and this file finds the addresses that belong to
+ * it: in the frame that brought it, in what was framed here, or in the one before when an entry was truncated. The
+ * transport then reaches everybody of the membership in force and of the one before it (those who were removed are
+ * still to be told), and whoever else has sent a request, at the address that it came from [§4.1].
  */
 #include "driver_state.h"
 

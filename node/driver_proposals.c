@@ -182,7 +182,8 @@ void dgraft_driver_frame_record(struct dgraft_driver *driver, const struct dgraf
                                 const struct iovec *payload)
 {
     struct window_slot slot = {.entry = record->entry};
-    uint8_t *at = dgraft_record_ring_take(&driver->ring, dgraft_record_bytes(record->entry.payload_bytes), &slot.buffer);
+    uint8_t *at =
+        dgraft_record_ring_take(&driver->ring, dgraft_record_bytes(record->entry.payload_bytes), &slot.buffer);
     dgraft_record_encode_header(record, at);
     slot.record = at;
     at += DGRAFT_RECORD_HEADER_BYTES;

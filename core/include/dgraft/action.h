@@ -30,8 +30,8 @@ struct dgraft_action_write {
     dgraft_index keep;   /* entries after this index are superseded; it equals the last index when none is */
     dgraft_index first;  /* of the entries to append: keep + 1 when count > 0 */
     uint32_t count;
-    uint32_t skip;          /* where in the event's entries the first of them stands */
-    dgraft_term entry_term; /* of entries proposed or made here; 0 for received ones: each carries its own */
+    uint32_t skip;               /* where in the event's entries the first of them stands */
+    dgraft_term entry_term;      /* of entries proposed or made here; 0 for received ones: each carries its own */
     enum dgraft_entry_kind made; /* NOOP or MEMBERSHIP: the one entry appended is the core's own, and the host frames it
                                     (of dgraft_core_membership, when it is that); 0: the event has them */
 };
@@ -111,10 +111,10 @@ enum dgraft_notice_kind {
     DGRAFT_NOTICE_TERM = 2,
     DGRAFT_NOTICE_LEADER = 3, /* node id, 0 unknown */
     DGRAFT_NOTICE_COMMIT = 4,
-    DGRAFT_NOTICE_MEMBERSHIP = 5, /* index of the entry in force */
-    DGRAFT_NOTICE_PEER_LAG = 6,   /* a leader's: entries that `peer` lacks; told when they pass lag_notice_entries,
-                                     and when they are less than half of it again */
-    DGRAFT_NOTICE_DISK = 7,       /* 1: short of room, or a write takes too long; 0: neither */
+    DGRAFT_NOTICE_MEMBERSHIP = 5,   /* index of the entry in force */
+    DGRAFT_NOTICE_PEER_LAG = 6,     /* a leader's: entries that `peer` lacks; told when they pass lag_notice_entries,
+                                       and when they are less than half of it again */
+    DGRAFT_NOTICE_DISK = 7,         /* 1: short of room, or a write takes too long; 0: neither */
     DGRAFT_NOTICE_FOREIGN_STORE = 8 /* before: the store known of `peer`; after: another that spoke under its id */
 };
 

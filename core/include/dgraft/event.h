@@ -89,8 +89,8 @@ struct dgraft_event_term {
 };
 
 /* The members that are wanted. Whoever is to become a voter is a learner that has caught up, or stays a learner for now
- * with its bit in `promote`. The answer is an OUTCOME of CHANGE with this id: at once when it is refused, otherwise when
- * the last entry that it takes is committed, or UNKNOWN when leadership is lost before. */
+ * with its bit in `promote`. The answer is an OUTCOME of CHANGE with this id: at once when it is refused, otherwise
+ * when the last entry that it takes is committed, or UNKNOWN when leadership is lost before. */
 struct dgraft_event_change {
     uint64_t id;
     struct dgraft_membership target; /* outgoing empty, index ignored; stores of new members, 0 where not known */

@@ -165,9 +165,9 @@ Test(changes, are_made_one_at_a_time) /* bug 77 */
     rig_close(&rig);
 }
 
-/* Bug 74: {1,2,3,4}; leader 1 adds 5 and tells nobody; leader 2 removes 1 and commits it with 3 alone; leader 1 then wins
- * with 4 and 5 and overwrites what was committed. Here a leader must first commit an entry of its own term, and then
- * has every change before it in its log. */
+/* Bug 74: {1,2,3,4}; leader 1 adds 5 and tells nobody; leader 2 removes 1 and commits it with 3 alone; leader 1 then
+ * wins with 4 and 5 and overwrites what was committed. Here a leader must first commit an entry of its own term, and
+ * then has every change before it in its log. */
 Test(changes, wait_for_a_committed_entry_of_the_own_term)
 {
     struct rig rig;
@@ -241,8 +241,7 @@ Test(learners, that_are_to_be_promoted_become_voters_when_they_have_caught_up)
 {
     struct rig rig;
     open_leader(&rig, (struct dgraft_membership){.voters = SET(1, 2, 3)});
-    rig_change(&rig,
-               (struct dgraft_membership){.voters = SET(1, 2, 3), .learners = SET(4, 5), .promote = SET(4)});
+    rig_change(&rig, (struct dgraft_membership){.voters = SET(1, 2, 3), .learners = SET(4, 5), .promote = SET(4)});
     settle(&rig, SET(2));
     cr_assert_eq(in_force(&rig).learners, SET(4, 5));
     ack_all(&rig, 5);
@@ -574,7 +573,8 @@ Test(stores, are_written_down_by_the_first_leader_that_hears_them)
     rig_close(&rig);
 }
 
-/* Bug 8: 3 was wiped and started again under its old id; its acknowledgement and its vote are of somebody who forgot. */
+/* Bug 8: 3 was wiped and started again under its old id; its acknowledgement and its vote are of somebody who forgot.
+ */
 Test(stores, that_are_not_the_known_ones_count_for_nothing_and_are_named)
 {
     struct rig rig;
