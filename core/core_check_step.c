@@ -184,10 +184,14 @@ static const char *check_send(const struct dgraft_core *after, const struct dgra
     return "a message has a type";
 }
 
-static const char *check_read(const struct dgraft_core *after, const struct dgraft_action_read_ready *ready)
+/* In the same step it may find that it has not heard its leader for too long. */
+static const char *check_read(const struct dgraft_core *before, const struct dgraft_core *after,
+                              const struct dgraft_action_read_ready *ready)
 {
     if (after->role != DGRAFT_ROLE_LEADER) {
-        return ready->lease_until_ns == 0 && after->leader != 0 ? NULL : "a follower answers a read as its leader says";
+        return ready->lease_until_ns == 0 && before->leader != 0 && before->term == after->term
+                   ? NULL
+                   : "a follower answers a read as its leader says";
     }
     if (ready->lease_until_ns != 0 && ready->lease_until_ns <= after->now_ns) {
         return "a read is not answered under a lease that is over";
@@ -215,7 +219,7 @@ static const char *check_action(const struct dgraft_core *before, const struct d
                    ? NULL
                    : "entries are applied one after the other, each once";
     case DGRAFT_ACTION_READ_READY:
-        return check_read(after, &action->u.read_ready);
+        return check_read(before, after, &action->u.read_ready);
     case DGRAFT_ACTION_ACCEPTED:
         /* It may find in the same step that its quorum is gone: they are then UNKNOWN at once. */
         return before->role == DGRAFT_ROLE_LEADER ? NULL : "proposals are accepted by a leader";

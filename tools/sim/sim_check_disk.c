@@ -209,6 +209,8 @@ void sim_check_down(struct sim_check *check, dgraft_node_id node)
 {
     struct sim_ghost *ghost = &check->ghosts[node];
 
+    /* What a crash left of batches under way may still be found after an opening that failed. */
+    ghost->unsynced_count = ghost->running ? 0 : ghost->unsynced_count;
     ghost->running = false;
     free(ghost->before_crash);
     ghost->before_last = ghost->last;
@@ -220,7 +222,6 @@ void sim_check_down(struct sim_check *check, dgraft_node_id node)
     if (ghost->last > 0) {
         memcpy(ghost->before_crash, ghost->terms, ((size_t)ghost->last + 1) * sizeof *ghost->terms);
     }
-    ghost->unsynced_count = 0;
 }
 
 static bool batch_unsynced(struct sim_check *check, dgraft_node_id node, const struct dgraft_batch *batch,
