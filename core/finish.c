@@ -120,5 +120,4 @@ void dgraft_core_finish(struct step *step)
     notice(step, DGRAFT_NOTICE_LEADER, step->leader_before, core->leader);
     notice(step, DGRAFT_NOTICE_COMMIT, step->commit_before, core->commit);
     notice(step, DGRAFT_NOTICE_MEMBERSHIP, step->membership_before, core->membership.index);
-    step->out->wake_at_ns = dgraft_core_wake_at(core);
 }

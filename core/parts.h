@@ -59,8 +59,16 @@ dgraft_time_ns dgraft_core_after(const struct dgraft_core *core, dgraft_time_ns 
 void dgraft_core_election_reset(struct dgraft_core *core);
 void dgraft_core_election_extend(struct dgraft_core *core);
 dgraft_time_ns dgraft_core_resend_interval(const struct dgraft_core *core);
+/* Sees to what is due by now. */
 void dgraft_core_timers(struct step *step);
-dgraft_time_ns dgraft_core_wake_at(const struct dgraft_core *core);
+/* Returns when something will be. */
+static inline dgraft_time_ns dgraft_core_wake_at(const struct dgraft_core *core)
+{
+    if (core->role == DGRAFT_ROLE_LEADER) {
+        return dgraft_core_min(dgraft_core_min(core->heartbeat_due_ns, core->news_due_ns), core->quorum_check_ns);
+    }
+    return dgraft_core_min(core->election_deadline_ns, core->resend_at_ns);
+}
 
 /* role.c */
 bool dgraft_core_promotable(const struct dgraft_core *core);

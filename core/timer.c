@@ -75,11 +75,3 @@ void dgraft_core_timers(struct step *step)
         core->requests_due = true;
     }
 }
-
-dgraft_time_ns dgraft_core_wake_at(const struct dgraft_core *core)
-{
-    if (core->role == DGRAFT_ROLE_LEADER) {
-        return dgraft_core_min(dgraft_core_min(core->heartbeat_due_ns, core->news_due_ns), core->quorum_check_ns);
-    }
-    return dgraft_core_min(core->election_deadline_ns, core->resend_at_ns);
-}
