@@ -277,11 +277,12 @@ static bool elect(struct bench_cores *cores)
 
 static void propose(struct bench_cores *cores)
 {
-    struct dgraft_event event = {.kind = DGRAFT_EVENT_PROPOSE};
+    struct dgraft_event event;
     uint32_t bytes = cores->setup.bytes;
     for (uint32_t i = 0; i < cores->setup.batch && cores->framed; i++) {
         cores->proposed[i].checksum = dgraft_crc32c(0, cores->payloads + (size_t)i * bytes, bytes);
     }
+    event.kind = DGRAFT_EVENT_PROPOSE;
     event.u.propose = (struct dgraft_event_propose){
         .entries = cores->proposed, .count = cores->setup.batch, .kind = DGRAFT_ENTRY_COMMAND, .id = 1};
     step(cores, cores->leader, &event);
