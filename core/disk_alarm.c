@@ -19,6 +19,7 @@ bool dgraft_core_disk_ails(const struct dgraft_core *core)
 void dgraft_core_disk(struct step *step)
 {
     step->core->disk_full = step->event->u.disk.full;
+    dgraft_core_disk_watch(step);
 }
 
 /* A leader that is to step aside hands over first, and resigns when nobody took over within an election timeout. The

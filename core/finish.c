@@ -137,5 +137,4 @@ void dgraft_core_finish(struct step *step)
     notice(step, DGRAFT_NOTICE_COMMIT, step->commit_before, core->commit);
     notice(step, DGRAFT_NOTICE_DISK, step->disk_alarm_before, core->disk_alarm);
     notice(step, DGRAFT_NOTICE_MEMBERSHIP, step->membership_before, core->membership.index);
-    step->out->wake_at_ns = dgraft_core_wake_at(core);
 }

@@ -63,6 +63,7 @@ void dgraft_core_term_found(struct step *step)
         if (position.term != 0 && position.term <= core->term) {
             peer->looked_up.term = position.term;
             peer->probe_due = peer->probing;
+            step->probes = step->probes || peer->probe_due;
         } else {
             peer->blocked = true;
         }

@@ -4,6 +4,11 @@
 uint64_t dgraft_core_majority_value(uint64_t *values, uint32_t count)
 {
     DGRAFT_CORE_ASSERT(count >= 1);
+    if (count == 3) { /* most clusters; the middle one, without sorting */
+        const uint64_t low = values[0] < values[1] ? values[0] : values[1];
+        const uint64_t high = values[0] < values[1] ? values[1] : values[0];
+        return values[2] <= low ? low : values[2] >= high ? high : values[2];
+    }
     for (uint32_t i = 1; i < count; i++) { /* largest first; there are at most a handful */
         const uint64_t value = values[i];
         uint32_t at = i;

@@ -8,7 +8,7 @@
 static bool append_valid(const struct dgraft_core *core, const struct dgraft_message *message)
 {
     const struct dgraft_append *append = &message->u.append;
-    dgraft_term term = append->prev.term;
+    dgraft_term term = dgraft_core_max(append->prev.term, 1); /* 0 is no entry's */
     uint32_t memberships = 0;
     if ((append->prev.index == 0) != (append->prev.term == 0) || append->prev.term > message->term ||
         append->prev.index > UINT64_MAX - 1 - append->count || (append->count > 0 && append->entries == NULL)) {
@@ -16,7 +16,7 @@ static bool append_valid(const struct dgraft_core *core, const struct dgraft_mes
     }
     for (uint32_t i = 0; i < append->count; i++) {
         const struct dgraft_entry *entry = &append->entries[i];
-        if (entry->index != append->prev.index + 1 + i || entry->term < term || entry->term == 0) {
+        if (entry->index != append->prev.index + 1 + i || entry->term < term) {
             return false;
         }
         term = entry->term;
@@ -28,7 +28,7 @@ static bool append_valid(const struct dgraft_core *core, const struct dgraft_mes
             memberships++;
         }
     }
-    return term <= message->term && memberships == append->membership_count;
+    return (append->count == 0 || term <= message->term) && memberships == append->membership_count;
 }
 
 static bool term_differs(const struct dgraft_core *core, dgraft_index index, dgraft_term term)
@@ -130,6 +130,10 @@ static bool entries_take(struct step *step, const struct dgraft_append *append, 
     step->write_entries = true;
     step->keep = keep;
     step->skip = i;
+    if (append->entries[append->count - 1].term == core->last.term && core->runs_count > 0) {
+        core->last.index += append->count - i; /* terms never fall: all of them lengthen the newest run */
+        i = append->count;
+    }
     for (; i < append->count; i++) {
         const dgraft_term term = append->entries[i].term;
         if (term == core->last.term && core->runs_count > 0) {

@@ -43,7 +43,7 @@ void dgraft_core_recv_ack(struct step *step, struct peer *peer, const struct dgr
     if (match > peer->match) {
         peer->match = match;
         peer->progress_at_ns = core->now_ns;
-        step->consider_commit = true;
+        step->consider_commit = match > core->commit; /* who has only what is committed already, commits no more */
     }
     if (peer->probing && peer->match >= peer->next - 1) {
         peer->probing = false;
@@ -60,8 +60,9 @@ void dgraft_core_recv_ack(struct step *step, struct peer *peer, const struct dgr
 }
 
 /* Finds where to go on after a mismatch: at most one refusal for each term in which the logs differ [§3.5]. */
-static void step_back(struct dgraft_core *core, struct peer *peer, const struct dgraft_append_refuse *refuse)
+static void step_back(struct step *step, struct peer *peer, const struct dgraft_append_refuse *refuse)
 {
+    struct dgraft_core *core = step->core;
     const dgraft_index below = refuse->prev - 1;
     const dgraft_index hint = dgraft_core_min(refuse->hint.index, below);
     dgraft_index at = hint;
@@ -77,6 +78,7 @@ static void step_back(struct dgraft_core *core, struct peer *peer, const struct 
     }
     peer->next = at + 1;
     peer->probe_due = peer->probing;
+    step->probes = peer->probe_due;
 }
 
 void dgraft_core_recv_refuse(struct step *step, struct peer *peer, const struct dgraft_message *message)
@@ -103,7 +105,7 @@ void dgraft_core_recv_refuse(struct step *step, struct peer *peer, const struct 
         core->ignored++;
         return;
     }
-    step_back(core, peer, refuse);
+    step_back(step, peer, refuse);
     dgraft_core_inflight_reset(peer);
     /* Of the appends already under way each will be refused as well; those refusals echo an older round. */
     dgraft_core_round_begin(core);

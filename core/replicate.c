@@ -125,7 +125,7 @@ static void news_send(struct step *step)
 
 static bool wants_entries(const struct dgraft_core *core, const struct peer *peer)
 {
-    return !peer->probing && !peer->send_pending && !peer->blocked && peer->next <= core->last.index &&
+    return peer->next <= core->last.index && !peer->probing && !peer->send_pending && !peer->blocked &&
            dgraft_core_inflight_room(core, peer);
 }
 
@@ -165,7 +165,7 @@ void dgraft_core_replicate(struct step *step)
 {
     if (step->broadcast) {
         heartbeats_send(step);
-    } else if (step->consider_sends) {
+    } else if (step->probes || step->news) {
         news_send(step);
     }
     if (step->broadcast || step->consider_sends) {

@@ -230,6 +230,7 @@ struct step {
     bool consider_reads;
     bool consider_sends;
     bool broadcast;     /* a new round of heartbeats */
+    bool probes;        /* to a peer whose probe_due says so */
     bool news;          /* followers that have everything are told the commit index */
     bool write_entries; /* the next five describe the WRITE */
     enum dgraft_entry_kind made;

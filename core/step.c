@@ -10,6 +10,9 @@ static enum dgraft_status durable(struct step *step)
     }
     if (seq > core->durable_seq) {
         dgraft_core_writes_done(core, seq);
+        if (core->disk_alarm) {
+            dgraft_core_disk_watch(step);
+        }
         step->consider_commit = true;
     }
     return DGRAFT_OK;
@@ -90,7 +93,13 @@ enum dgraft_status dgraft_step(struct dgraft_core *core, const struct dgraft_eve
         core->now_ns = time_before;
         return status;
     }
-    dgraft_core_timers(&step);
-    dgraft_core_finish(&step);
+    const bool due = core->now_ns >= dgraft_core_wake_at(core);
+    if (due) {
+        dgraft_core_timers(&step);
+    }
+    if (due || event->kind != DGRAFT_EVENT_APPLIED) { /* from which nothing follows */
+        dgraft_core_finish(&step);
+    }
+    actions->wake_at_ns = dgraft_core_wake_at(core);
     return DGRAFT_OK;
 }

@@ -88,17 +88,12 @@ static dgraft_time_ns transfer_wake_at(const struct dgraft_core *core)
     return repeats ? dgraft_core_min(transfer->deadline_ns, transfer->repeat_ns) : transfer->deadline_ns;
 }
 
-dgraft_time_ns dgraft_core_wake_at(const struct dgraft_core *core)
+dgraft_time_ns dgraft_core_rare_wake_at(const struct dgraft_core *core)
 {
     dgraft_time_ns at = transfer_wake_at(core);
     if (core->role == DGRAFT_ROLE_LEADER) {
         at = dgraft_core_min(at, dgraft_core_disk_wake_at(core));
-        at = dgraft_core_min(at, core->departing != 0 ? core->departing_until_ns : DGRAFT_CORE_NEVER);
-        at = dgraft_core_min(at, core->heartbeat_due_ns);
-        return dgraft_core_min(at, dgraft_core_min(core->news_due_ns, core->quorum_check_ns));
+        return dgraft_core_min(at, core->departing != 0 ? core->departing_until_ns : DGRAFT_CORE_NEVER);
     }
-    if (core->reads_count > 0 && core->read_asked) {
-        at = dgraft_core_min(at, core->read_repeat_ns);
-    }
-    return dgraft_core_min(at, dgraft_core_min(core->election_deadline_ns, core->resend_at_ns));
+    return core->reads_count > 0 && core->read_asked ? dgraft_core_min(at, core->read_repeat_ns) : at;
 }

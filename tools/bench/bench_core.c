@@ -196,27 +196,27 @@ static void carry_out(struct bench_cores *cores, unsigned self, const struct dgr
     }
 }
 
-static void step_once(struct bench_cores *cores, unsigned self, struct dgraft_event *event)
-{
-    event->now_ns = cores->now_ns;
-    enum dgraft_status status = dgraft_step(cores->cores[self], event, cores->actions);
-    assert(status == DGRAFT_OK);
-    (void)status;
-    cores->steps++;
-    cores->wake_at_ns[self] = cores->actions->wake_at_ns;
-    for (uint32_t i = 0; i < cores->actions->count; i++) {
-        carry_out(cores, self, &cores->actions->items[i]);
-    }
-}
-
-/* Steps an event and what the host owes the core because of it. */
+/* Steps an event and, one by one, what the host owes the core because of it. */
 static void step(struct bench_cores *cores, unsigned self, struct dgraft_event *event)
 {
-    step_once(cores, self, event);
-    for (uint32_t i = 0; i < cores->answers_count; i++) {
-        step_once(cores, self, &cores->answers[i]);
+    struct dgraft_actions *actions = cores->actions;
+    uint32_t answered = 0;
+    for (;;) {
+        event->now_ns = cores->now_ns;
+        enum dgraft_status status = dgraft_step(cores->cores[self], event, actions);
+        assert(status == DGRAFT_OK);
+        (void)status;
+        for (uint32_t i = 0; i < actions->count; i++) {
+            carry_out(cores, self, &actions->items[i]);
+        }
+        if (answered == cores->answers_count) {
+            break;
+        }
+        event = &cores->answers[answered++];
     }
+    cores->steps += answered + 1;
     cores->answers_count = 0;
+    cores->wake_at_ns[self] = actions->wake_at_ns;
 }
 
 static void deliver(struct bench_cores *cores, struct letter *letter, dgraft_node_id to)
@@ -277,11 +277,12 @@ static bool elect(struct bench_cores *cores)
 
 static void propose(struct bench_cores *cores)
 {
-    struct dgraft_event event = {.kind = DGRAFT_EVENT_PROPOSE};
+    struct dgraft_event event;
     uint32_t bytes = cores->setup.bytes;
     for (uint32_t i = 0; i < cores->setup.batch && cores->framed; i++) {
         cores->proposed[i].checksum = dgraft_crc32c(0, cores->payloads + (size_t)i * bytes, bytes);
     }
+    event.kind = DGRAFT_EVENT_PROPOSE;
     event.u.propose = (struct dgraft_event_propose){
         .entries = cores->proposed, .count = cores->setup.batch, .kind = DGRAFT_ENTRY_COMMAND, .id = 1};
     step(cores, cores->leader, &event);
