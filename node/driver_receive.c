@@ -44,6 +44,17 @@ static bool has_room(struct dgraft_driver *driver, const struct dgraft_append *a
            dgraft_window_reserve(&driver->window, (size_t)append->count + 1);
 }
 
+/* What an append says without its entries is heard all the same: that the leader lives, and how much before them is
+ * committed. Applying that makes room: a deposed leader whose window is full of what it proposed itself would otherwise
+ * never learn that others have committed it, and stay full for ever. */
+static void leave_entries(struct dgraft_append *append)
+{
+    append->entries = NULL;
+    append->count = 0;
+    append->memberships = NULL;
+    append->membership_count = 0;
+}
+
 /* Any frame may be the one that wins an election or lets a change go on: the core then makes an entry. */
 static bool has_room_for_made(struct dgraft_driver *driver)
 {
@@ -65,12 +76,13 @@ static void take_peer_frame(struct dgraft_driver *driver, const struct dgraft_fr
     }
     dgraft_driver_meet_guest(driver, frame->header.from, &datagram->source);
     if (frame->message.type == DGRAFT_MESSAGE_APPEND && frame->message.u.append.count > 0) {
-        if (!has_room(driver, &frame->message.u.append)) {
+        if (has_room(driver, &frame->message.u.append)) {
+            driver->frame_records = frame->records;
+            driver->frame_buffer = datagram->buffer;
+        } else {
             dgraft_driver_refuse(driver, DGRAFT_REFUSAL_MEMORY, &datagram->source);
-            return;
+            leave_entries(&event.u.receive.u.append);
         }
-        driver->frame_records = frame->records;
-        driver->frame_buffer = datagram->buffer;
     }
     driver->frames_received++;
     dgraft_driver_step(driver, &event);

@@ -6,9 +6,12 @@
  *        2      6  0
  *   then for each member, in ascending order of id, 88 bytes:
  *        0      4  node id
- *        4      1  roles: 1 voter, 2 voter of the outgoing set, 4 learner, 8 learner that becomes a voter by itself; 2
- * may stand beside 1 and beside 4, and 8 beside 4 only 5      3  0 8      8  store: 0 until known 16      8  0 24 64
- * address as text, filled up with zeros; the last byte is zero
+ *        4      1  roles: 1 voter, 2 voter of the outgoing set, 4 learner, 8 learner that becomes a voter by itself;
+ *                  2 may stand beside 1 and beside 4, 8 beside 4 only
+ *        5      3  0
+ *        8      8  store: 0 until known
+ *       16      8  0
+ *       24     64  address as text, filled up with zeros; the last byte is zero
  */
 #ifndef DGRAFT_MEMBERSHIP_H
 #define DGRAFT_MEMBERSHIP_H
