@@ -41,6 +41,7 @@ void dgraft_core_campaign_begin(struct dgraft_core *core)
     core->leader = 0;
     core->grant_due = false;
     core->ack_due = false;
+    core->snapshot_ack_due = false;
     core->refuse_due = false;
     core->verified = 0;
     core->acked = 0;

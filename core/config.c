@@ -21,6 +21,9 @@ void dgraft_config_defaults(struct dgraft_config *config, dgraft_node_id self)
         .uncommitted_bytes_max = UINT64_C(64) * 1024 * 1024,
         .entry_bytes_max = 1024 * 1024 + 4096,
         .reads_max = 64,
+        .snapshot_chunk_bytes = 64 * 1024,
+        .compact_tail = 1024,
+        .compact_slow_max = 65536,
     };
 }
 
@@ -61,6 +64,12 @@ static const char *fault_of(const struct dgraft_config *config)
     }
     if (config->reads_max < 1 || config->reads_max > 1024) {
         return "reads_max must be from 1 to 1024";
+    }
+    if (config->snapshot_chunk_bytes < 1 || config->snapshot_chunk_bytes > DGRAFT_SNAPSHOT_CHUNK_MAX) {
+        return "snapshot_chunk_bytes must be from 1 to 1 MiB";
+    }
+    if (config->compact_slow_max < config->compact_tail) {
+        return "compact_slow_max must be at least compact_tail";
     }
     return NULL;
 }

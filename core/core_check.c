@@ -20,9 +20,6 @@ static const char *check_state(const struct dgraft_core *core)
 
 static const char *check_order(const struct dgraft_core *core)
 {
-    if (core->applied < core->snapshot.index) {
-        return "what the snapshot holds is applied";
-    }
     if (core->applied > core->apply_sent) {
         return "only what was handed over is applied";
     }
@@ -46,7 +43,7 @@ static const char *check_order(const struct dgraft_core *core)
 
 static const char *check_runs(const struct dgraft_core *core)
 {
-    struct dgraft_term_run before = {.first = core->snapshot.index, .term = 0};
+    struct dgraft_term_run before = {.first = core->compacted.index, .term = 0};
     for (uint32_t i = 0; i < core->runs_count; i++) {
         const struct dgraft_term_run run = *dgraft_core_run(core, i);
         if (run.first <= before.first || run.term <= before.term) {
@@ -55,7 +52,7 @@ static const char *check_runs(const struct dgraft_core *core)
         before = run;
     }
     if (core->runs_count == 0) {
-        return dgraft_position_equal(core->last, core->snapshot) ? NULL : "a log without runs is empty";
+        return dgraft_position_equal(core->last, core->compacted) ? NULL : "a log without runs is empty";
     }
     if (before.first > core->last.index || before.term != core->last.term) {
         return "the newest run ends the log";
@@ -167,7 +164,7 @@ static const char *check_leader(const struct dgraft_core *core)
         return "a leader's term and vote are durable";
     }
     if (core->last.term != core->term || core->last.index < core->term_start ||
-        dgraft_core_term_at(core, core->term_start) != core->term) {
+        (core->term_start > core->compacted.index && dgraft_core_term_at(core, core->term_start) != core->term)) {
         return "a leader's log ends with its own term";
     }
     if (core->commit >= core->term_start && core->commit >= core->membership.index &&
@@ -199,6 +196,7 @@ const char *dgraft_core_check(const struct dgraft_core *core)
     }
     const char *broken = check_state(core);
     broken = broken != NULL ? broken : check_order(core);
+    broken = broken != NULL ? broken : dgraft_core_check_snapshot(core);
     broken = broken != NULL ? broken : check_runs(core);
     broken = broken != NULL ? broken : check_writes(core);
     broken = broken != NULL ? broken : check_role(core);

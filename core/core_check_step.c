@@ -103,6 +103,11 @@ static const char *check_members(const struct dgraft_core *before, const struct 
     if (brought) {
         return NULL; /* it may stand in the place of the old one */
     }
+    if (event->kind == DGRAFT_EVENT_SNAPSHOT_RECEIVED) {
+        return same_members(old, new) || same_members(new, &event->u.snapshot_received.membership)
+                   ? NULL
+                   : "a snapshot brings the membership that it holds";
+    }
     if (new->index == old->index) {
         return same_members(old, new) ? NULL : "an entry's membership does not change";
     }
@@ -123,11 +128,19 @@ static const char *check_members(const struct dgraft_core *before, const struct 
 static const char *check_commit_event(const struct dgraft_core *before, const struct dgraft_core *after,
                                       const struct dgraft_event *event)
 {
-    if (after->commit == before->commit || event->kind == DGRAFT_EVENT_START || after->role == DGRAFT_ROLE_LEADER) {
+    const bool led =
+        before->role == DGRAFT_ROLE_LEADER && after->term == before->term; /* it may commit, then step aside */
+    if (after->commit == before->commit || event->kind == DGRAFT_EVENT_START || led ||
+        after->role == DGRAFT_ROLE_LEADER) {
         return NULL;
     }
+    if (event->kind == DGRAFT_EVENT_SNAPSHOT_RECEIVED) {
+        return after->commit == event->u.snapshot_received.snapshot.position.index
+                   ? NULL
+                   : "a snapshot commits what it holds, and no more";
+    }
     if (event->kind != DGRAFT_EVENT_RECEIVE || event->u.receive.type != DGRAFT_MESSAGE_APPEND) {
-        return "a follower learns of a commit from an append only";
+        return "a follower learns of a commit from an append or a snapshot only";
     }
     const struct dgraft_append *append = &event->u.receive.u.append;
     if (after->commit > append->commit || after->commit > append->prev.index + append->count) {
@@ -174,6 +187,10 @@ static const char *check_send(const struct dgraft_core *after, const struct dgra
                    : "a follower's read is answered by a leader that has committed in its term";
     case DGRAFT_MESSAGE_READ_REQUEST:
         return send->receivers == dgraft_node_set_of(after->leader) ? NULL : "a follower asks its leader";
+    case DGRAFT_MESSAGE_SNAPSHOT_CHUNK:
+        return dgraft_core_check_chunk(after, send);
+    case DGRAFT_MESSAGE_SNAPSHOT_ACK:
+        return after->role == DGRAFT_ROLE_FOLLOWER ? NULL : "a follower acknowledges a snapshot";
     case DGRAFT_MESSAGE_PRE_VOTE_REQUEST:
     case DGRAFT_MESSAGE_PRE_VOTE_GRANT:
     case DGRAFT_MESSAGE_PRE_VOTE_REFUSE:
@@ -200,16 +217,21 @@ static const char *check_read(const struct dgraft_core *before, const struct dgr
 }
 
 static const char *check_action(const struct dgraft_core *before, const struct dgraft_core *after,
-                                const struct dgraft_action *action)
+                                const struct dgraft_event *event, const struct dgraft_action *action)
 {
+    /* An INSTALL takes a number, too: a term that it brings is written behind it. */
+    const bool installs = event->kind == DGRAFT_EVENT_SNAPSHOT_RECEIVED &&
+                          before->compacted.index < after->compacted.index &&
+                          dgraft_position_equal(after->compacted, event->u.snapshot_received.snapshot.position);
     switch (action->kind) {
     case DGRAFT_ACTION_SEND:
         return check_send(after, &action->u.send);
     case DGRAFT_ACTION_WRITE:
-        if (action->u.write.seq != before->write_seq + 1 || after->write_seq != before->write_seq + 1) {
+        if (action->u.write.seq != after->write_seq || after->write_seq != before->write_seq + (installs ? 2 : 1)) {
             return "a step writes once, under the next number";
         }
-        if (action->u.write.keep < before->commit || action->u.write.keep > before->last.index) {
+        if (action->u.write.keep < before->commit ||
+            action->u.write.keep > (installs ? after->last.index : before->last.index)) {
             return "a write supersedes nothing committed and leaves no gap";
         }
         return NULL;
@@ -223,6 +245,14 @@ static const char *check_action(const struct dgraft_core *before, const struct d
     case DGRAFT_ACTION_ACCEPTED:
         /* It may find in the same step that its quorum is gone: they are then UNKNOWN at once. */
         return before->role == DGRAFT_ROLE_LEADER ? NULL : "proposals are accepted by a leader";
+    case DGRAFT_ACTION_INSTALL:
+        return dgraft_core_check_install(before, after, event, &action->u.install);
+    case DGRAFT_ACTION_COMPACT:
+        return dgraft_core_check_compact(before, after, &action->u.compact);
+    case DGRAFT_ACTION_SNAPSHOT_STORE:
+        return action->u.snapshot_store.offset + action->u.snapshot_store.bytes == after->received_next
+                   ? NULL
+                   : "parts of a snapshot are stored one behind the other";
     case DGRAFT_ACTION_OUTCOME:
     case DGRAFT_ACTION_LOOKUP:
     case DGRAFT_ACTION_NOTICE:
@@ -241,9 +271,10 @@ const char *dgraft_core_check_step(const struct dgraft_core *before, const struc
         broken = broken != NULL ? broken : check_log(before, after);
         broken = broken != NULL ? broken : check_members(before, after, event);
         broken = broken != NULL ? broken : check_commit_event(before, after, event);
+        broken = broken != NULL ? broken : dgraft_core_check_snapshot_step(before, after);
     }
     for (uint32_t i = 0; broken == NULL && before->started && i < actions->count; i++) {
-        broken = check_action(before, after, &actions->items[i]);
+        broken = check_action(before, after, event, &actions->items[i]);
     }
     return broken;
 }

@@ -19,6 +19,8 @@ static void peer_fill(const struct dgraft_core *core, const struct peer *peer, s
         out->next = peer->next;
         out->inflight = peer->inflight_count;
         out->inflight_bytes = peer->inflight_bytes;
+        out->snapshot = dgraft_core_needs_snapshot(core, peer);
+        out->snapshot_offset = out->snapshot ? peer->snapshot_acked : 0;
     }
 }
 
@@ -34,6 +36,9 @@ void dgraft_core_status(const struct dgraft_core *core, struct dgraft_core_statu
     status->commit = core->commit;
     status->applied = core->applied;
     status->snapshot = core->snapshot;
+    status->compacted = core->compacted;
+    status->receiving = core->receiving;
+    status->received_bytes = core->received;
     status->last = core->last;
     status->durable = core->durable;
     status->membership = core->membership;

@@ -71,6 +71,9 @@ static void replies_emit(struct step *step)
             dgraft_core_emit_send(step, dgraft_node_set_of(core->leader), DGRAFT_MESSAGE_APPEND_ACK);
         send->message.u.append_ack = (struct dgraft_append_ack){.match = match, .round = core->leader_round};
     }
+    if (core->snapshot_ack_due) {
+        dgraft_core_snapshot_reply(step);
+    }
 }
 
 /* Applied means locally durable (rule C6). */
@@ -120,6 +123,9 @@ void dgraft_core_finish(struct step *step)
     replies_emit(step);
     if (core->role != DGRAFT_ROLE_LEADER && core->reads_count > 0) {
         dgraft_core_follower_reads_progress(step);
+    }
+    if (step->consider_compact) {
+        dgraft_core_compact(step);
     }
     if (core->role == DGRAFT_ROLE_LEADER) {
         if (step->consider_reads && (core->reads_count > 0 || core->remote_reads > 0)) {

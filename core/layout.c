@@ -29,13 +29,14 @@ size_t dgraft_core_size(const struct dgraft_config *config)
     return aligned(sizeof(struct dgraft_core)) + runs_bytes(config) + inflight_bytes(config) + reads_bytes(config);
 }
 
-/* The most that one step emits: to each peer an empty append, a SEND of entries and a LOOKUP (5 leaves room for a
- * stale reply to each besides); grant, refusal, acknowledgement, requests, WRITE, APPLY, ACCEPTED; two refusals of one
- * proposal and one UNKNOWN; every read answered and one refused; a TIMEOUT_NOW or a READ_REQUEST and the outcome of one
- * transfer or two, and of two changes; seven notices. To each peer besides a READ_ANSWER and a notice that it lags. */
+/* The most that one step emits: to each peer an empty append, a SEND of entries, a LOOKUP and chunks of a snapshot (5
+ * leaves room for a stale reply to each besides); grant, refusal, acknowledgement, requests, WRITE, APPLY, ACCEPTED; an
+ * acknowledgement, a STORE, an INSTALL, a COMPACT for snapshots; two refusals of one proposal and one UNKNOWN; every
+ * read answered and one refused; a TIMEOUT_NOW or a READ_REQUEST and the outcome of one transfer or two, and of two
+ * changes; seven notices. To each peer besides a READ_ANSWER and a notice that it lags. */
 static uint32_t actions_max(const struct dgraft_config *config)
 {
-    return 7 * config->members_max + 7 + 3 + config->reads_max + 1 + 3 + 2 + 7;
+    return (7 + DGRAFT_CORE_CHUNKS) * config->members_max + 7 + 4 + 3 + config->reads_max + 1 + 3 + 2 + 7;
 }
 
 size_t dgraft_actions_size(const struct dgraft_config *config)

@@ -35,6 +35,8 @@ void dgraft_core_runs_truncate(struct dgraft_core *core, dgraft_index keep);
 /* Returns the largest index not above `index` whose term is not above `term`; when that is older than the runs, the
  * index before the oldest known one. */
 dgraft_index dgraft_core_runs_floor(const struct dgraft_core *core, dgraft_index index, dgraft_term term);
+/* Forgets the runs of what lies at or below index. */
+void dgraft_core_runs_drop(struct dgraft_core *core, dgraft_index index);
 static inline const struct dgraft_term_run *dgraft_core_run(const struct dgraft_core *core, uint32_t nth)
 {
     uint32_t at = core->runs_head + nth;
@@ -133,6 +135,9 @@ void dgraft_core_recv_pre_vote_request(struct step *step, const struct dgraft_me
 void dgraft_core_recv_vote_request(struct step *step, const struct dgraft_message *message);
 void dgraft_core_recv_vote_reply(struct step *step, const struct dgraft_message *message);
 void dgraft_core_recv_append(struct step *step, const struct dgraft_message *message);
+void dgraft_core_hear_leader(struct step *step, const struct dgraft_message *message, uint64_t round);
+bool dgraft_core_answer_counts(struct step *step, struct peer *peer, const struct dgraft_message *message,
+                               uint64_t round);
 void dgraft_core_recv_ack(struct step *step, struct peer *peer, const struct dgraft_message *message);
 void dgraft_core_recv_refuse(struct step *step, struct peer *peer, const struct dgraft_message *message);
 
@@ -179,6 +184,32 @@ void dgraft_core_term_found(struct step *step);
 /* replicate.c */
 bool dgraft_core_peer_prev(const struct dgraft_core *core, const struct peer *peer, struct dgraft_position *prev);
 void dgraft_core_replicate(struct step *step);
+
+/* snapshot_send.c: a leader's snapshot, to who needs entries that are compacted. */
+bool dgraft_core_needs_snapshot(const struct dgraft_core *core, const struct peer *peer);
+void dgraft_core_snapshots_send(struct step *step);
+void dgraft_core_recv_snapshot_ack(struct step *step, struct peer *peer, const struct dgraft_message *message);
+
+/* recv_snapshot_chunk.c */
+void dgraft_core_recv_snapshot_chunk(struct step *step, const struct dgraft_message *message);
+enum dgraft_status dgraft_core_snapshot_stored(struct step *step);
+void dgraft_core_snapshot_reply(struct step *step);
+
+/* install.c */
+enum dgraft_status dgraft_core_snapshot_received(struct step *step);
+
+/* compact.c */
+enum dgraft_status dgraft_core_snapshot_made(struct step *step);
+void dgraft_core_compact(struct step *step);
+
+/* core_check_snapshot.c */
+const char *dgraft_core_check_snapshot(const struct dgraft_core *core);
+const char *dgraft_core_check_snapshot_step(const struct dgraft_core *before, const struct dgraft_core *after);
+const char *dgraft_core_check_install(const struct dgraft_core *before, const struct dgraft_core *after,
+                                      const struct dgraft_event *event, const struct dgraft_action_install *install);
+const char *dgraft_core_check_compact(const struct dgraft_core *before, const struct dgraft_core *after,
+                                      const struct dgraft_action_compact *compact);
+const char *dgraft_core_check_chunk(const struct dgraft_core *after, const struct dgraft_action_send *send);
 
 /* commit.c */
 /* Sees to it that idle followers learn the commit index soon. */

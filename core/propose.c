@@ -34,7 +34,12 @@ static void accept(struct step *step, uint32_t count, uint64_t bytes)
     step->entry_term = core->term;
     /* A leader's log ends with its own term since its NOOP: entries only lengthen the newest run. */
     DGRAFT_CORE_ASSERT(core->last.term == core->term);
-    core->last.index += count;
+    if (core->runs_count == 0) {
+        dgraft_core_runs_append(core, core->last.index + 1, core->term); /* all before it is compacted */
+        core->last.index += count - 1;
+    } else {
+        core->last.index += count;
+    }
     dgraft_core_bytes_add(core, core->last.index, bytes);
     step->consider_sends = true;
 }

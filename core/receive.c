@@ -55,6 +55,15 @@ void dgraft_core_receive(struct step *step)
     case DGRAFT_MESSAGE_READ_ANSWER:
         dgraft_core_recv_read_answer(step, message);
         return;
+    case DGRAFT_MESSAGE_SNAPSHOT_CHUNK:
+        dgraft_core_recv_snapshot_chunk(step, message);
+        return;
+    case DGRAFT_MESSAGE_SNAPSHOT_ACK:
+        if (counts) {
+            dgraft_core_recv_snapshot_ack(step, peer, message);
+            return;
+        }
+        break;
     case DGRAFT_MESSAGE_VOTE_REQUEST:
         dgraft_core_recv_vote_request(step, message);
         return;

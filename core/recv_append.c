@@ -195,6 +195,20 @@ static void refuse_old_leader(struct step *step, const struct dgraft_message *me
         .prev = message->u.append.prev.index, .round = message->u.append.round, .reason = DGRAFT_REFUSE_TERM};
 }
 
+/* A leader of this term or a newer one speaks: whatever this node was, it follows it, and waits for it once more. */
+void dgraft_core_hear_leader(struct step *step, const struct dgraft_message *message, uint64_t round)
+{
+    struct dgraft_core *core = step->core;
+    if (message->term > core->term) {
+        dgraft_core_adopt_term(step, message->term);
+    }
+    dgraft_core_become_follower(step);
+    core->leader = message->from;
+    core->leader_heard_ns = core->now_ns;
+    dgraft_core_election_extend(core);
+    core->leader_round = dgraft_core_max(core->leader_round, round);
+}
+
 void dgraft_core_recv_append(struct step *step, const struct dgraft_message *message)
 {
     struct dgraft_core *core = step->core;
@@ -207,13 +221,6 @@ void dgraft_core_recv_append(struct step *step, const struct dgraft_message *mes
         core->ignored++;
         return;
     }
-    if (message->term > core->term) {
-        dgraft_core_adopt_term(step, message->term);
-    }
-    dgraft_core_become_follower(step);
-    core->leader = message->from;
-    core->leader_heard_ns = core->now_ns;
-    dgraft_core_election_extend(core);
-    core->leader_round = dgraft_core_max(core->leader_round, message->u.append.round);
+    dgraft_core_hear_leader(step, message, message->u.append.round);
     append_take(step, &message->u.append);
 }

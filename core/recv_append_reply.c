@@ -4,7 +4,8 @@
 #include "parts.h"
 
 /* Returns false when the answer is not one to this leadership. */
-static bool answer_counts(struct step *step, struct peer *peer, const struct dgraft_message *message, uint64_t round)
+bool dgraft_core_answer_counts(struct step *step, struct peer *peer, const struct dgraft_message *message,
+                               uint64_t round)
 {
     struct dgraft_core *core = step->core;
     if (message->term > core->term) {
@@ -36,7 +37,7 @@ void dgraft_core_recv_ack(struct step *step, struct peer *peer, const struct dgr
         core->ignored++; /* nobody can have verified what this leader does not have */
         return;
     }
-    if (!answer_counts(step, peer, message, message->u.append_ack.round)) {
+    if (!dgraft_core_answer_counts(step, peer, message, message->u.append_ack.round)) {
         return;
     }
     peer->blocked = false;
@@ -49,6 +50,7 @@ void dgraft_core_recv_ack(struct step *step, struct peer *peer, const struct dgr
         peer->probing = false;
     }
     peer->next = dgraft_core_max(peer->next, peer->match + 1);
+    step->consider_compact = true;
     dgraft_core_inflight_free(core, peer, peer->match);
     if (dgraft_node_set_has(core->membership.learners, peer->id)) {
         dgraft_core_catch_up(core, peer);
@@ -85,7 +87,7 @@ void dgraft_core_recv_refuse(struct step *step, struct peer *peer, const struct 
 {
     struct dgraft_core *core = step->core;
     const struct dgraft_append_refuse *refuse = &message->u.append_refuse;
-    if (!answer_counts(step, peer, message, refuse->round)) {
+    if (!dgraft_core_answer_counts(step, peer, message, refuse->round)) {
         return;
     }
     const bool stale = refuse->prev <= peer->match || refuse->prev >= core->last.index + 1 ||

@@ -70,6 +70,9 @@ static struct dgraft_position heartbeat_prev(struct step *step, struct peer *pee
         prev.term = dgraft_core_term_at(core, peer->match);
         return prev.term != 0 ? prev : (struct dgraft_position){.index = 0, .term = 0};
     }
+    if (dgraft_core_needs_snapshot(core, peer)) {
+        return (struct dgraft_position){.index = 0, .term = 0}; /* it says that this leader lives, and no more */
+    }
     if (!dgraft_core_peer_prev(core, peer, &prev)) {
         lookup_emit(step, peer);
         return (struct dgraft_position){.index = 0, .term = 0};
@@ -107,6 +110,9 @@ static void news_send(struct step *step)
         struct peer *peer = &core->peers[i];
         if (peer->probe_due) {
             peer->probe_due = false;
+            if (dgraft_core_needs_snapshot(core, peer)) {
+                continue;
+            }
             if (!dgraft_core_peer_prev(core, peer, &prev[i])) {
                 lookup_emit(step, peer);
                 continue;
@@ -126,7 +132,7 @@ static void news_send(struct step *step)
 static bool wants_entries(const struct dgraft_core *core, const struct peer *peer)
 {
     return peer->next <= core->last.index && !peer->probing && !peer->send_pending && !peer->blocked &&
-           dgraft_core_inflight_room(core, peer);
+           !dgraft_core_needs_snapshot(core, peer) && dgraft_core_inflight_room(core, peer);
 }
 
 static void entries_send(struct step *step)
@@ -170,5 +176,6 @@ void dgraft_core_replicate(struct step *step)
     }
     if (step->broadcast || step->consider_sends) {
         entries_send(step);
+        dgraft_core_snapshots_send(step);
     }
 }

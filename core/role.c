@@ -75,6 +75,7 @@ void dgraft_core_adopt_term(struct step *step, dgraft_term term)
     core->leader = 0;
     core->grant_due = false;
     core->ack_due = false;
+    core->snapshot_ack_due = false;
     core->refuse_due = false;
     core->verified = 0;
     core->acked = 0;
@@ -106,6 +107,9 @@ void dgraft_core_peer_begin(const struct dgraft_core *core, struct peer *peer)
     peer->catch_up_target = core->last.index;
     peer->catch_up_began_ns = core->now_ns;
     peer->store = dgraft_membership_store(&core->membership, peer->id);
+    peer->snapshot_index = 0;
+    peer->snapshot_acked = 0;
+    peer->snapshot_sent = 0;
     dgraft_core_inflight_reset(peer);
 }
 
@@ -160,6 +164,7 @@ void dgraft_core_poison(struct step *step)
     core->poisoned = true;
     core->grant_due = false;
     core->ack_due = false;
+    core->snapshot_ack_due = false;
     core->refuse_due = false;
     core->election_deadline_ns = DGRAFT_CORE_NEVER;
 }

@@ -23,25 +23,29 @@ static bool members_valid(const struct dgraft_core *core, const struct dgraft_ev
 static bool positions_valid(const struct dgraft_event_start *start)
 {
     return start->term <= DGRAFT_CORE_TERM_MAX && (start->vote == 0 || dgraft_node_id_valid(start->vote)) &&
-           (start->term != 0 || start->vote == 0) && position_valid(start->snapshot) && position_valid(start->last) &&
-           position_valid(start->floor) && start->snapshot.index <= start->applied && start->applied <= start->commit &&
+           (start->term != 0 || start->vote == 0) && position_valid(start->snapshot.position) &&
+           position_valid(start->compacted) && position_valid(start->last) && position_valid(start->floor) &&
+           start->compacted.index <= start->snapshot.position.index &&
+           (start->snapshot.position.index == 0) == (start->snapshot.size == 0) &&
+           start->snapshot.position.index <= start->applied && start->applied <= start->commit &&
            start->commit <= start->last.index && start->floor.index <= start->last.index &&
-           start->snapshot.term <= start->last.term && start->last.term <= start->term;
+           start->compacted.term <= start->snapshot.position.term &&
+           start->snapshot.position.term <= start->last.term && start->last.term <= start->term;
 }
 
-/* Runs ascend in index and term, lie above the snapshot, and the newest ends the log. */
+/* Runs ascend in index and term, lie above what is compacted, and the newest ends the log. */
 static bool runs_valid(const struct dgraft_event_start *start)
 {
-    struct dgraft_term_run before = {.first = start->snapshot.index, .term = 0};
-    if (start->last.index == start->snapshot.index) {
-        return start->run_count == 0 && start->last.term == start->snapshot.term;
+    struct dgraft_term_run before = {.first = start->compacted.index, .term = 0};
+    if (start->last.index == start->compacted.index) {
+        return start->run_count == 0 && start->last.term == start->compacted.term;
     }
     if (start->run_count == 0 || start->runs == NULL) {
         return false;
     }
     for (uint32_t i = 0; i < start->run_count; i++) {
         const struct dgraft_term_run run = start->runs[i];
-        if (run.first <= before.first || run.term <= before.term || run.term < start->snapshot.term) {
+        if (run.first <= before.first || run.term <= before.term || run.term < start->compacted.term) {
             return false;
         }
         before = run;
@@ -69,6 +73,7 @@ enum dgraft_status dgraft_core_start(struct step *step)
     core->generation = start->generation;
     core->term = core->written_term = core->durable_term = start->term;
     core->vote = core->written_vote = core->durable_vote = start->vote;
+    core->compacted = start->compacted;
     core->snapshot = start->snapshot;
     core->last = start->last;
     core->durable = start->last.index; /* storage has synced all that it shows */

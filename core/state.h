@@ -33,6 +33,9 @@
 /* What an entry counts for in the account besides its payload, so that empty ones are bounded too. */
 #define DGRAFT_CORE_ENTRY_OVERHEAD 64u
 
+/* Chunks of a snapshot on the way to one peer, and STOREs under way at a receiver. */
+#define DGRAFT_CORE_CHUNKS 4u
+
 /* A WRITE under way, and what is durable once it is done. */
 struct pending_write {
     uint64_t seq;
@@ -97,8 +100,15 @@ struct peer {
     uint64_t first_round;   /* answers to older rounds are of whoever had this id before */
     dgraft_index catch_up_target;
     dgraft_time_ns catch_up_began_ns;
-    uint64_t store;   /* written down, or else heard in this leadership; 0 unknown */
-    uint64_t foreign; /* another store that spoke under this id */
+    uint64_t store;              /* written down, or else heard in this leadership; 0 unknown */
+    uint64_t foreign;            /* another store that spoke under this id */
+    dgraft_index snapshot_index; /* of the snapshot that the next six are about; 0: none was sent */
+    uint64_t snapshot_digest;
+    uint64_t snapshot_acked; /* bytes stored there */
+    uint64_t snapshot_sent;  /* bytes sent, at least those */
+    uint64_t snapshot_round; /* newest when snapshot_acked changed: only an answer to a later one lowers it */
+    dgraft_time_ns snapshot_at_ns;
+    bool snapshot_slow; /* one chunk at a time, until one is stored */
     uint32_t inflight_head;
     uint32_t inflight_count;
     uint64_t inflight_bytes;
@@ -135,8 +145,11 @@ struct dgraft_core {
     uint32_t writes_count;
     struct pending_write writes[DGRAFT_CORE_WRITES];
 
-    /* The log: snapshot.index <= applied <= apply_sent <= commit <= last.index, apply_sent <= durable <= last.index. */
-    struct dgraft_position snapshot;
+    /* The log: compacted.index <= snapshot.position.index <= applied <= apply_sent <= commit <= last.index, and
+     * apply_sent <= durable <= last.index. */
+    struct dgraft_position compacted;
+    struct dgraft_snapshot snapshot;
+    struct dgraft_snapshot snapshot_ahead; /* durable, of entries that the log holds and that are not applied yet */
     struct dgraft_position last;
     dgraft_index durable;
     dgraft_index commit;
@@ -192,6 +205,15 @@ struct dgraft_core {
     dgraft_node_id read_leader;
     dgraft_time_ns read_repeat_ns;
 
+    /* A snapshot that a leader sends [§5.1]. */
+    struct dgraft_snapshot receiving; /* index 0: none */
+    dgraft_term receiving_term;       /* of the leader that sent the newest chunk taken */
+    uint64_t received;                /* bytes stored */
+    uint64_t received_next;           /* bytes stored or being stored */
+    uint32_t stores;                  /* SNAPSHOT_STOREs not answered */
+    bool snapshot_ack_due;
+    struct dgraft_snapshot_ack snapshot_ack; /* but for its round */
+
     /* A leader's work. */
     dgraft_index term_start; /* its NOOP */
     uint64_t round;          /* newest sent */
@@ -229,6 +251,7 @@ struct step {
     bool consider_commit;
     bool consider_reads;
     bool consider_sends;
+    bool consider_compact;
     bool broadcast;     /* a new round of heartbeats */
     bool probes;        /* to a peer whose probe_due says so */
     bool news;          /* followers that have everything are told the commit index */

@@ -25,7 +25,8 @@ static enum dgraft_status applied(struct step *step)
     if (index > core->apply_sent) {
         return DGRAFT_STATUS_MISUSE;
     }
-    core->applied = dgraft_core_max(core->applied, index);
+    core->applied = dgraft_core_max(core->applied, index); /* a late one, of before a snapshot, lowers nothing */
+    step->consider_compact = core->snapshot_ahead.position.index != 0;
     return DGRAFT_OK;
 }
 
@@ -64,6 +65,12 @@ static enum dgraft_status dispatch(struct step *step)
     case DGRAFT_EVENT_POISONED:
         dgraft_core_poison(step);
         return DGRAFT_OK;
+    case DGRAFT_EVENT_SNAPSHOT:
+        return dgraft_core_snapshot_made(step);
+    case DGRAFT_EVENT_SNAPSHOT_RECEIVED:
+        return dgraft_core_snapshot_received(step);
+    case DGRAFT_EVENT_SNAPSHOT_STORED:
+        return dgraft_core_snapshot_stored(step);
     }
     return DGRAFT_STATUS_MISUSE;
 }

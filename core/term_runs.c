@@ -42,11 +42,14 @@ dgraft_term dgraft_core_term_at(const struct dgraft_core *core, dgraft_index ind
     if (index == 0 || index > core->last.index) {
         return 0;
     }
-    if (index <= core->snapshot.index) {
-        return index == core->snapshot.index ? core->snapshot.term : 0;
+    if (index <= core->compacted.index) {
+        return index == core->compacted.index ? core->compacted.term : 0;
     }
     const uint32_t until = runs_until(core, index);
-    return until == 0 ? 0 : dgraft_core_run(core, until - 1)->term;
+    if (until > 0) {
+        return dgraft_core_run(core, until - 1)->term;
+    }
+    return index == core->snapshot.position.index ? core->snapshot.position.term : 0;
 }
 
 void dgraft_core_runs_load(struct dgraft_core *core, const struct dgraft_term_run *runs, uint32_t count)
@@ -89,6 +92,20 @@ void dgraft_core_runs_truncate(struct dgraft_core *core, dgraft_index keep)
     core->last.term = dgraft_core_term_at(core, keep);
     core->last.index = keep;
     core->runs_count = runs_until(core, keep);
+}
+
+void dgraft_core_runs_drop(struct dgraft_core *core, dgraft_index index)
+{
+    while (core->runs_count > 1 && dgraft_core_run(core, 1)->first <= index + 1) {
+        core->runs_head = core->runs_head + 1 == core->config.runs_max ? 0 : core->runs_head + 1;
+        core->runs_count--;
+    }
+    if (core->runs_count > 0 && run_at(core, 0)->first <= index) {
+        run_at(core, 0)->first = index + 1;
+    }
+    if (index >= core->last.index) {
+        core->runs_count = 0;
+    }
 }
 
 dgraft_index dgraft_core_runs_floor(const struct dgraft_core *core, dgraft_index index, dgraft_term term)

@@ -44,7 +44,7 @@ void dgraft_core_writes_done(struct dgraft_core *core, uint64_t seq)
         DGRAFT_CORE_ASSERT(write->last <= core->last.index && write->term >= core->durable_term);
         core->durable_term = write->term;
         core->durable_vote = write->vote;
-        core->durable = write->last;
+        core->durable = dgraft_core_max(write->last, core->compacted.index); /* what a snapshot holds, is durable */
         core->writes_head = (core->writes_head + 1) % DGRAFT_CORE_WRITES;
         core->writes_count--;
     }

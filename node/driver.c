@@ -61,7 +61,8 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
     start->vote = found.vote;
     start->generation = found.generation;
     start->store = found.identity.store;
-    start->snapshot = found.snapshot;
+    start->snapshot.position = found.snapshot;
+    start->compacted = found.snapshot;
     start->last = found.last;
     start->floor = found.floor;
     start->commit = found.commit;

@@ -111,6 +111,10 @@ static void carry_out(struct dgraft_driver *driver, const struct dgraft_action *
     case DGRAFT_ACTION_READ_READY:
         dgraft_driver_read_ready(driver, &action->u.read_ready);
         break;
+    case DGRAFT_ACTION_SNAPSHOT_STORE:
+    case DGRAFT_ACTION_INSTALL:
+    case DGRAFT_ACTION_COMPACT:
+        break;
     case DGRAFT_ACTION_LOOKUP:
         look_up(driver, action->u.lookup.index);
         break;

@@ -109,10 +109,21 @@ static enum dgraft_refusal check_peer(const struct dgraft_frame *frame)
         }
         return message->u.append.prev.term <= message->term ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_ORDER;
     }
+    if (message->type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
+        const struct dgraft_snapshot_chunk *chunk = &message->u.snapshot_chunk;
+        if (chunk->offset >= chunk->snapshot.size || chunk->bytes > chunk->snapshot.size - chunk->offset) {
+            return DGRAFT_REFUSAL_FIELD;
+        }
+        return chunk->snapshot.position.term <= message->term ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_ORDER;
+    }
+    if (message->type == DGRAFT_MESSAGE_SNAPSHOT_ACK &&
+        message->u.snapshot_ack.offset > message->u.snapshot_ack.snapshot.size) {
+        return DGRAFT_REFUSAL_FIELD;
+    }
     return DGRAFT_ACCEPT;
 }
 
-/* The opaque bytes of a client's frame, and the zeros behind them. */
+/* The opaque bytes behind a body, and the zeros behind them. */
 static enum dgraft_refusal get_payload(const uint8_t *at, size_t left, uint32_t payload_bytes, const uint8_t **payload)
 {
     const size_t padding = dgraft_record_padding(payload_bytes);
@@ -152,6 +163,10 @@ static enum dgraft_refusal get_rest(const uint8_t *at, size_t left, struct dgraf
         out->records = at;
         out->records_bytes = left;
         return get_entries(out, entries, entries_max);
+    }
+    if (message->type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
+        out->records_bytes = message->u.snapshot_chunk.bytes;
+        return get_payload(at, left, message->u.snapshot_chunk.bytes, &out->records);
     }
     return left == 0 ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_LENGTH;
 }

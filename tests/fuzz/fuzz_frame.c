@@ -28,13 +28,13 @@ static void encode_again(const uint8_t *bytes, const struct dgraft_frame *frame)
         head_bytes = dgraft_frame_encode_answer(&frame->header, &frame->answer, head, &padding);
         rest = frame->answer.payload_bytes + padding;
     } else {
-        uint8_t *records = frame->records_bytes > 0 ? malloc(frame->records_bytes) : NULL;
+        rest = frame->records_bytes + dgraft_record_padding((uint32_t)frame->records_bytes);
+        uint8_t *records = rest > 0 ? calloc(1, rest) : NULL;
         if (records != NULL) {
             memcpy(records, frame->records, frame->records_bytes);
         }
-        const struct iovec tail = {records, frame->records_bytes};
+        const struct iovec tail = {records, rest};
         head_bytes = dgraft_frame_encode(&frame->header, &frame->message, &tail, records != NULL ? 1 : 0, head);
-        rest = frame->records_bytes;
         free(records);
     }
     require(head_bytes + rest == frame->frame_bytes);

@@ -65,6 +65,12 @@ static struct dgraft_message message_of(uint16_t type)
         message.u.read_request.token = 12345;
     } else if (type == DGRAFT_MESSAGE_READ_ANSWER) {
         message.u.read_answer = (struct dgraft_read_answer){.token = 12345, .index = 9};
+    } else if (type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
+        message.u.snapshot_chunk = (struct dgraft_snapshot_chunk){
+            .snapshot = {.position = {9, 3}, .size = 12, .digest = 5}, .offset = 8, .round = 2, .bytes = 4};
+    } else if (type == DGRAFT_MESSAGE_SNAPSHOT_ACK) {
+        message.u.snapshot_ack = (struct dgraft_snapshot_ack){
+            .snapshot = {.position = {9, 3}, .size = 12, .digest = 5}, .offset = 8, .round = 2};
     } else {
         message.u.vote_reply.term = 4;
         if (type == DGRAFT_MESSAGE_PRE_VOTE_REFUSE || type == DGRAFT_MESSAGE_VOTE_REFUSE) {
@@ -89,6 +95,9 @@ static void save_frames(void)
         if (type == DGRAFT_MESSAGE_APPEND) {
             records_bytes = put_record(records, 10, 3, "first");
             records_bytes += put_record(records + records_bytes, 11, 4, "");
+        } else if (type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
+            memcpy(records, "part\0\0\0", 8);
+            records_bytes = 8;
         }
         const struct iovec tail = {records, records_bytes};
         const size_t head = dgraft_frame_encode(&header, &message, &tail, records_bytes > 0 ? 1 : 0, bytes);

@@ -192,6 +192,9 @@ static void carry_out(struct bench_cores *cores, unsigned self, const struct dgr
     case DGRAFT_ACTION_ACCEPTED:
     case DGRAFT_ACTION_OUTCOME:
     case DGRAFT_ACTION_READ_READY:
+    case DGRAFT_ACTION_SNAPSHOT_STORE:
+    case DGRAFT_ACTION_INSTALL:
+    case DGRAFT_ACTION_COMPACT:
         break;
     }
 }

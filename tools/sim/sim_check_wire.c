@@ -221,6 +221,9 @@ static bool check_message(struct sim_check *check, const struct dgraft_frame *fr
         return check_append(check, frame);
     case DGRAFT_MESSAGE_APPEND_ACK:
         return check_ack(check, frame);
+    case DGRAFT_MESSAGE_SNAPSHOT_CHUNK:
+    case DGRAFT_MESSAGE_SNAPSHOT_ACK:
+        return true;
     case DGRAFT_MESSAGE_APPEND_REFUSE:
         check->counts->of[SIM_COUNT_APPEND_REFUSE]++;
         if (message->u.append_refuse.hint.index > message->u.append_refuse.prev) {

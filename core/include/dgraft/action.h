@@ -16,9 +16,12 @@ enum dgraft_action_kind {
     DGRAFT_ACTION_APPLY = 3,    /* hand committed, locally durable entries to the state machine; answer with APPLIED */
     DGRAFT_ACTION_ACCEPTED = 4, /* proposals have been given their places in the log */
     DGRAFT_ACTION_OUTCOME = 5,  /* what became of proposals, a read, a change or a transfer */
-    DGRAFT_ACTION_READ_READY = 6, /* a read may be answered once `index` is applied */
-    DGRAFT_ACTION_LOOKUP = 7,     /* the core no longer knows the term of an entry; answer with TERM */
-    DGRAFT_ACTION_NOTICE = 8      /* something changed, for whoever listens */
+    DGRAFT_ACTION_READ_READY = 6,      /* a read may be answered once `index` is applied */
+    DGRAFT_ACTION_LOOKUP = 7,          /* the core no longer knows the term of an entry; answer with TERM */
+    DGRAFT_ACTION_NOTICE = 8,          /* something changed, for whoever listens */
+    DGRAFT_ACTION_SNAPSHOT_STORE = 10, /* store this part of a leader's snapshot; answer with SNAPSHOT_STORED */
+    DGRAFT_ACTION_INSTALL = 11,        /* the log gives way to a snapshot; answer with DURABLE */
+    DGRAFT_ACTION_COMPACT = 12         /* entries at the log's beginning will not be asked for again */
 };
 
 /* One write stream (rule C5). The host performs writes in the order of seq. */
@@ -44,6 +47,27 @@ struct dgraft_action_send {
     struct dgraft_position last; /* APPEND: the newest entry that may be carried; equals prev when none */
     uint64_t max_bytes;          /* APPEND: room left in the window of the slowest receiver */
     struct dgraft_message message;
+};
+
+/* The bytes are those of the SNAPSHOT_CHUNK being stepped. Offset 0 begins a snapshot: what is stored of any other one
+ * is not wanted any more. When all is stored, the host checks the digest over the whole, makes the snapshot durable and
+ * says SNAPSHOT_RECEIVED; or SNAPSHOT_STORED with offset 0. */
+struct dgraft_action_snapshot_store {
+    struct dgraft_snapshot snapshot;
+    uint64_t offset;
+    uint32_t bytes;
+};
+
+/* Part of the write stream (rule C5): the whole log is superseded, and begins anew after position; the state machine is
+ * restored from the snapshot that SNAPSHOT_RECEIVED told, and what APPLY asked for before is void. */
+struct dgraft_action_install {
+    uint64_t seq;
+    struct dgraft_position position;
+};
+
+/* Entries up to this one may be dropped, sooner or later, whole files at a time. */
+struct dgraft_action_compact {
+    struct dgraft_position position;
 };
 
 struct dgraft_action_apply {
@@ -137,6 +161,9 @@ struct dgraft_action {
         struct dgraft_action_read_ready read_ready;
         struct dgraft_action_lookup lookup;
         struct dgraft_action_notice notice;
+        struct dgraft_action_snapshot_store snapshot_store;
+        struct dgraft_action_install install;
+        struct dgraft_action_compact compact;
     } u;
 };
 

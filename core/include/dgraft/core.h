@@ -43,6 +43,9 @@ struct dgraft_config {
     uint32_t lease_drift_ppm;
     uint32_t lag_notice_entries;   /* a notice tells of followers that lack so many; 0 never */
     dgraft_time_ns write_stall_ns; /* a leader steps aside when a WRITE takes longer; 0 never */
+    uint32_t snapshot_chunk_bytes; /* of a snapshot in one message, 1 to DGRAFT_SNAPSHOT_CHUNK_MAX; 4 on the way */
+    uint64_t compact_tail;         /* entries kept before the newest snapshot: who lags by less needs none */
+    uint64_t compact_slow_max;     /* entries kept there for followers that are slow but alive; at least compact_tail */
 };
 
 enum dgraft_role {
@@ -55,7 +58,8 @@ enum dgraft_role {
 struct dgraft_core; /* opaque */
 
 /* Fills in the defaults for a node of this id: 5 members, 150 ms, 30 ms, 256 runs, 64 appends of 8 MiB together, 64 MiB
- * uncommitted, 1 MiB + 4 KiB entries, 64 reads, no leases, no notices of lag, no stall; the seed is self. */
+ * uncommitted, 1 MiB + 4 KiB entries, 64 reads, no leases, no notices of lag, no stall, chunks of 64 KiB, 1024 entries
+ * kept before a snapshot and 65536 for the slow; the seed is self. */
 void dgraft_config_defaults(struct dgraft_config *config, dgraft_node_id self);
 
 /* Returns OK, or CONFIG and in *why (when not NULL) one sentence naming the field and its bounds. */
@@ -96,6 +100,8 @@ struct dgraft_peer_status {
     dgraft_index next;  /* the next entry to send */
     uint32_t inflight;  /* appends on the way */
     uint64_t inflight_bytes;
+    bool snapshot;              /* it needs one: the entries it lacks are compacted */
+    uint64_t snapshot_offset;   /* bytes of it that are stored there */
     dgraft_time_ns heard_at_ns; /* time of the last message; 0 never */
     uint64_t store;             /* written down, or heard in this leadership; 0 unknown */
     uint64_t foreign_store;     /* another one that speaks under this id, and counts for nothing; 0 none */
@@ -110,7 +116,10 @@ struct dgraft_core_status {
     dgraft_node_id leader; /* 0 unknown */
     dgraft_index commit;
     dgraft_index applied;
-    struct dgraft_position snapshot;
+    struct dgraft_snapshot snapshot;  /* the newest durable one */
+    struct dgraft_position compacted; /* the log begins after it */
+    struct dgraft_snapshot receiving; /* a leader's, of which received_bytes are stored; index 0: none */
+    uint64_t received_bytes;
     struct dgraft_position last;
     dgraft_index durable; /* last entry durable here */
     struct dgraft_membership membership;

@@ -10,20 +10,23 @@ extern "C" {
 #endif
 
 enum dgraft_event_kind {
-    DGRAFT_EVENT_START = 1,     /* what storage found; the first event, and only once */
-    DGRAFT_EVENT_WAKE = 2,      /* nothing but time has passed */
-    DGRAFT_EVENT_RECEIVE = 3,   /* a peer's message */
-    DGRAFT_EVENT_PROPOSE = 4,   /* entries that clients of this node want in the log */
-    DGRAFT_EVENT_READ = 5,      /* a read wants to know the index it must wait for [§6.4] */
-    DGRAFT_EVENT_DURABLE = 6,   /* every WRITE up to seq is on disk */
-    DGRAFT_EVENT_APPLIED = 7,   /* the state machine has applied every entry up to index */
-    DGRAFT_EVENT_SENT = 8,      /* how far the host got with a SEND of entries */
-    DGRAFT_EVENT_TERM = 9,      /* the answer to a LOOKUP */
-    DGRAFT_EVENT_POISONED = 10, /* the disk failed: nothing more will become durable */
-    DGRAFT_EVENT_CHANGE = 12,   /* somebody wants other members [§4] */
-    DGRAFT_EVENT_TRANSFER = 13, /* leadership is to go to another node [§3.10] */
-    DGRAFT_EVENT_DISK = 17      /* the disk is short of room, or has it again */
-    /* Reserved: 11 DAMAGED, 14 SNAPSHOT, 15 SNAPSHOT_RECEIVED, 16 SNAPSHOT_STORED. */
+    DGRAFT_EVENT_START = 1,              /* what storage found; the first event, and only once */
+    DGRAFT_EVENT_WAKE = 2,               /* nothing but time has passed */
+    DGRAFT_EVENT_RECEIVE = 3,            /* a peer's message */
+    DGRAFT_EVENT_PROPOSE = 4,            /* entries that clients of this node want in the log */
+    DGRAFT_EVENT_READ = 5,               /* a read wants to know the index it must wait for [§6.4] */
+    DGRAFT_EVENT_DURABLE = 6,            /* every WRITE up to seq is on disk */
+    DGRAFT_EVENT_APPLIED = 7,            /* the state machine has applied every entry up to index */
+    DGRAFT_EVENT_SENT = 8,               /* how far the host got with a SEND of entries */
+    DGRAFT_EVENT_TERM = 9,               /* the answer to a LOOKUP */
+    DGRAFT_EVENT_POISONED = 10,          /* the disk failed: nothing more will become durable */
+    DGRAFT_EVENT_CHANGE = 12,            /* somebody wants other members [§4] */
+    DGRAFT_EVENT_TRANSFER = 13,          /* leadership is to go to another node [§3.10] */
+    DGRAFT_EVENT_SNAPSHOT = 14,          /* the host has made a snapshot of what is applied; it is durable */
+    DGRAFT_EVENT_SNAPSHOT_RECEIVED = 15, /* a leader's snapshot is here: whole, checked and durable */
+    DGRAFT_EVENT_SNAPSHOT_STORED = 16,   /* how much of a leader's snapshot is stored */
+    DGRAFT_EVENT_DISK = 17               /* the disk is short of room, or has it again */
+    /* Reserved: 11 DAMAGED. */
 };
 
 /* Entries that storage knows to be damaged, first to last. */
@@ -39,11 +42,12 @@ struct dgraft_event_start {
     dgraft_node_id vote; /* durable; 0 when none was given in this term */
     uint32_t generation;
     uint64_t store;
-    struct dgraft_position snapshot; /* the log begins after it; {0,0}: at index 1 */
-    struct dgraft_position last;     /* equals snapshot when the log is empty */
-    struct dgraft_position floor;    /* newest position proven durable before this start */
-    dgraft_index commit;             /* known committed; at least snapshot.index, at most last.index */
-    dgraft_index applied;            /* what the state machine holds; at most commit */
+    struct dgraft_snapshot snapshot;  /* the newest durable one; all zero: none */
+    struct dgraft_position compacted; /* the log begins after it; {0,0}: at index 1. At most snapshot's */
+    struct dgraft_position last;      /* equals compacted when the log is empty */
+    struct dgraft_position floor;     /* newest position proven durable before this start */
+    dgraft_index commit;              /* known committed; at least snapshot.index, at most last.index */
+    dgraft_index applied;             /* what the state machine holds; at most commit */
     const struct dgraft_term_run
         *runs; /* the newest runs of terms, oldest first; covers `last` unless the log is empty */
     uint32_t run_count;
@@ -110,6 +114,25 @@ struct dgraft_event_disk {
     bool full;
 };
 
+/* SNAPSHOT. Anything but a newer one of what is applied is ignored. */
+struct dgraft_event_snapshot {
+    struct dgraft_snapshot snapshot;
+};
+
+/* After a restart only a snapshot that was received, but not yet taken up by the store, is told so. */
+struct dgraft_event_snapshot_received {
+    struct dgraft_snapshot snapshot;
+    struct dgraft_membership membership; /* in force at its position: it travels in the snapshot [§5.1] */
+};
+
+/* Answers one SNAPSHOT_STORE: of this snapshot the first `offset` bytes are stored, so that a crash does not take them
+ * back. Less than before: they are lost or were wrong, and are to be sent again. Also after a start, without having
+ * been asked: a part of one that an earlier start left. */
+struct dgraft_event_snapshot_stored {
+    struct dgraft_snapshot snapshot;
+    uint64_t offset;
+};
+
 struct dgraft_event {
     enum dgraft_event_kind kind;
     dgraft_time_ns now_ns; /* never less than in the event before; a smaller one is taken as the last */
@@ -125,6 +148,9 @@ struct dgraft_event {
         struct dgraft_event_change change;
         struct dgraft_event_transfer transfer;
         struct dgraft_event_disk disk;
+        struct dgraft_event_snapshot snapshot;
+        struct dgraft_event_snapshot_received snapshot_received;
+        struct dgraft_event_snapshot_stored snapshot_stored;
     } u;
 };
 

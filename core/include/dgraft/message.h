@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /* Numbers are the wire's; 0 is invalid; retired or reserved ones are never used for something else.
- * Reserved: 11 SNAPSHOT_CHUNK, 12 SNAPSHOT_ACK, 13 FETCH, 14 FETCH_ANSWER, 15 REMOVED. */
+ * Reserved: 13 FETCH, 14 FETCH_ANSWER, 15 REMOVED. */
 enum dgraft_message_type {
     DGRAFT_MESSAGE_PRE_VOTE_REQUEST = 1, /* would you vote for me? changes nothing at the receiver [§9.6] */
     DGRAFT_MESSAGE_PRE_VOTE_GRANT = 2,
@@ -25,7 +25,9 @@ enum dgraft_message_type {
     DGRAFT_MESSAGE_APPEND = 7, /* entries, or none: a heartbeat or a probe [§3.5] */
     DGRAFT_MESSAGE_APPEND_ACK = 8,
     DGRAFT_MESSAGE_APPEND_REFUSE = 9,
-    DGRAFT_MESSAGE_TIMEOUT_NOW = 10,  /* campaign at once: the leader hands over to you [§3.10] */
+    DGRAFT_MESSAGE_TIMEOUT_NOW = 10,    /* campaign at once: the leader hands over to you [§3.10] */
+    DGRAFT_MESSAGE_SNAPSHOT_CHUNK = 11, /* a part of a snapshot, for who needs entries that are compacted [§5.1] */
+    DGRAFT_MESSAGE_SNAPSHOT_ACK = 12,
     DGRAFT_MESSAGE_READ_REQUEST = 16, /* a follower's reads want to know the index they must wait for [§6.4] */
     DGRAFT_MESSAGE_READ_ANSWER = 17
 };
@@ -96,6 +98,26 @@ struct dgraft_read_answer {
     dgraft_index index; /* what was committed when the request was received lies at or below it */
 };
 
+/* Bytes of a snapshot in one message, at most. */
+#define DGRAFT_SNAPSHOT_CHUNK_MAX (1024u * 1024)
+
+/* SNAPSHOT_CHUNK: `bytes` bytes of the leader's snapshot, from `offset` on. The bytes themselves are the host's. */
+struct dgraft_snapshot_chunk {
+    struct dgraft_snapshot snapshot;
+    uint64_t offset;
+    uint64_t round; /* as an append's */
+    uint32_t bytes; /* at least 1 */
+    uint32_t reserved;
+};
+
+/* SNAPSHOT_ACK: "of this snapshot I have stored the first `offset` bytes". All of it stored means received; that it is
+ * installed, an APPEND_ACK says: its match is then at least the snapshot's index. */
+struct dgraft_snapshot_ack {
+    struct dgraft_snapshot snapshot;
+    uint64_t offset;
+    uint64_t round; /* the newest heard from this leader in this term: tells a late answer from a new one */
+};
+
 struct dgraft_message {
     enum dgraft_message_type type;
     dgraft_node_id from;
@@ -112,6 +134,8 @@ struct dgraft_message {
         struct dgraft_timeout_now timeout_now;
         struct dgraft_read_request read_request;
         struct dgraft_read_answer read_answer;
+        struct dgraft_snapshot_chunk snapshot_chunk;
+        struct dgraft_snapshot_ack snapshot_ack;
     } u;
 };
 

@@ -70,6 +70,14 @@ struct dgraft_membership {
     uint64_t stores[DGRAFT_MEMBERS_MAX]; /* the store of each member, ascending by id; 0 unknown */
 };
 
+/* A snapshot: the state machine's state behind all entries up to `position`, as bytes. Two nodes' snapshots of one
+ * position hold the same state and may differ as bytes: only those of one digest go on where the other stopped. */
+struct dgraft_snapshot {
+    struct dgraft_position position;
+    uint64_t size;   /* of its bytes */
+    uint64_t digest; /* over all of them */
+};
+
 /* Returns true when id may name a node. */
 static inline bool dgraft_node_id_valid(dgraft_node_id id)
 {
@@ -157,6 +165,12 @@ static inline bool dgraft_position_before(struct dgraft_position a, struct dgraf
 static inline bool dgraft_position_equal(struct dgraft_position a, struct dgraft_position b)
 {
     return a.index == b.index && a.term == b.term;
+}
+
+/* Returns whether the two are the same bytes of the same position. */
+static inline bool dgraft_snapshot_equal(const struct dgraft_snapshot *a, const struct dgraft_snapshot *b)
+{
+    return dgraft_position_equal(a->position, b->position) && a->size == b->size && a->digest == b->digest;
 }
 
 #ifdef __cplusplus

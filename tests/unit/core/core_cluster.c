@@ -64,9 +64,15 @@ static void perform_send(struct cluster *cluster, dgraft_node_id id, const struc
         *ghost = candidate;
     }
     if (send->message.type == DGRAFT_MESSAGE_APPEND_ACK) {
-        cr_assert_leq(send->message.u.append_ack.match, node->disk_last, "an acknowledgement is durable");
+        const dgraft_index held = node->snapshot.position.index;
+        const dgraft_index durable = node->disk_last > held ? node->disk_last : held;
+        cr_assert_leq(send->message.u.append_ack.match, durable, "an acknowledgement is durable");
+    }
+    if (send->message.type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
+        cr_assert(dgraft_snapshot_equal(&send->message.u.snapshot_chunk.snapshot, &node->snapshot));
     }
     if (entries) {
+        cr_assert_geq(prev.index, node->begin.index, "what is compacted is not sent");
         sent = prev.index;
         if (term_in_log(node, prev.index) == prev.term) {
             for (; sent < send->last.index && sent < prev.index + CLUSTER_CARRY; sent++) {
@@ -100,6 +106,8 @@ static void perform_write(struct cluster *cluster, dgraft_node_id id, const stru
     struct cluster_node *node = node_of(cluster, id);
     cr_assert_lt(node->write_count, (uint32_t)CLUSTER_WRITES);
     struct disk_write *queued = &node->writes[node->write_count++];
+    node->written_term = write->term;
+    node->written_vote = write->vote;
     *queued = (struct disk_write){
         .seq = write->seq, .term = write->term, .vote = write->vote, .keep = write->keep, .count = write->count};
     cr_assert_leq(write->count, 64u);
@@ -115,6 +123,43 @@ static void perform_write(struct cluster *cluster, dgraft_node_id id, const stru
         queued->entries[i] = entry;
         node->log[write->first + i] = entry;
     }
+}
+
+/* Forgets what lies before a position, and leaves its term. */
+static void forget_before(struct log_entry *log, dgraft_index index)
+{
+    memset(log, 0, (size_t)index * sizeof *log);
+}
+
+static void perform_install(struct cluster *cluster, struct cluster_node *node,
+                            const struct dgraft_action_install *install)
+{
+    const dgraft_index index = install->position.index;
+    cr_assert_lt(node->write_count, (uint32_t)CLUSTER_WRITES);
+    cr_assert_gt(index, node->applied, "a snapshot lowers nothing");
+    cr_assert_eq(cluster->committed[index].term, install->position.term, "a snapshot holds what is committed");
+    cr_assert_neq(node->log[index].value, cluster->committed[index].value, "what the log holds is kept");
+    node->writes[node->write_count++] = (struct disk_write){
+        .seq = install->seq, .term = node->written_term, .vote = node->written_vote, .keep = index, .install = true};
+    memset(node->log, 0, sizeof node->log);
+    node->log[index] = cluster->committed[index];
+    node->begin = install->position;
+    node->applied = index;
+    cluster->snapshots_installed++;
+}
+
+static void perform_compact(struct cluster *cluster, struct cluster_node *node, struct dgraft_position position)
+{
+    cr_assert_leq(position.index, node->snapshot.position.index, "no entry is dropped without a snapshot");
+    cr_assert_eq(term_in_log(node, position.index), position.term);
+    forget_before(node->log, position.index);
+    node->begin = position;
+    if (cluster_random(cluster, 2) == 0 && position.index <= node->disk_last &&
+        position.index > node->disk_begin.index) {
+        forget_before(node->disk, position.index); /* or later, or never: whole files only */
+        node->disk_begin = position;
+    }
+    cluster->compactions++;
 }
 
 static void judge_apply(struct cluster *cluster, struct cluster_node *node, const struct dgraft_action_apply *apply)
@@ -160,7 +205,8 @@ static void judge_leader(struct cluster *cluster, dgraft_node_id id, dgraft_term
         cr_assert_eq(cluster->leader_of[term], 0u, "one leader per term");
         cluster->leader_of[term] = id;
         cluster->elections_won++;
-        for (dgraft_index i = 1; i <= cluster->committed_last; i++) {
+        const dgraft_index first = node->begin.index > 0 ? node->begin.index : 1;
+        for (dgraft_index i = first; i <= cluster->committed_last; i++) {
             cr_assert_eq(cluster->committed[i].value, node->log[i].value, "a leader has all that is committed");
         }
     }
@@ -185,6 +231,8 @@ static void step(struct cluster *cluster, dgraft_node_id id, struct dgraft_event
         const struct dgraft_action *action = &actions->items[i];
         if (action->kind == DGRAFT_ACTION_WRITE) {
             perform_write(cluster, id, &action->u.write, &event, values);
+        } else if (action->kind == DGRAFT_ACTION_INSTALL) {
+            perform_install(cluster, node, &action->u.install);
         }
     }
     if (status.role == DGRAFT_ROLE_LEADER) {
@@ -197,6 +245,11 @@ static void step(struct cluster *cluster, dgraft_node_id id, struct dgraft_event
             perform_send(cluster, id, &action->u.send);
         } else if (action->kind == DGRAFT_ACTION_APPLY) {
             judge_apply(cluster, node, &action->u.apply);
+        } else if (action->kind == DGRAFT_ACTION_COMPACT) {
+            perform_compact(cluster, node, action->u.compact.position);
+        } else if (action->kind == DGRAFT_ACTION_SNAPSHOT_STORE) {
+            cr_assert_lt(node->store_count, 8u);
+            node->stores[node->store_count++] = action->u.snapshot_store;
         } else if (action->kind == DGRAFT_ACTION_READ_READY) {
             cluster->reads_ready++;
             cr_assert_geq(action->u.read_ready.index, cluster->read_floor[action->u.read_ready.id % 1024],
@@ -211,6 +264,24 @@ static void step(struct cluster *cluster, dgraft_node_id id, struct dgraft_event
     free(actions);
 }
 
+/* A snapshot was received, and a crash came before the log gave way: it gives way now. */
+static void settle_snapshot(struct cluster *cluster, struct cluster_node *node, dgraft_node_id id)
+{
+    const struct dgraft_position position = node->snapshot.position;
+    if (position.index == 0 ||
+        (position.index <= node->disk_last && node->disk[position.index].term == position.term)) {
+        return;
+    }
+    memset(node->disk, 0, sizeof node->disk);
+    node->disk[position.index] = cluster->committed[position.index];
+    node->disk_begin = position;
+    node->disk_last = position.index;
+    if (node->disk_term < position.term) {
+        node->disk_term = position.term;
+        node->disk_vote = id;
+    }
+}
+
 void cluster_start(struct cluster *cluster, dgraft_node_id id)
 {
     struct cluster_node *node = node_of(cluster, id);
@@ -220,16 +291,24 @@ void cluster_start(struct cluster *cluster, dgraft_node_id id)
     config.runs_max = cluster->runs_max;
     config.inflight_max = 4;
     config.inflight_bytes_max = 4096;
+    config.snapshot_chunk_bytes = 50 + (uint32_t)cluster_random(cluster, 500);
+    config.compact_tail = cluster_random(cluster, 8);
+    config.compact_slow_max = config.compact_tail + cluster_random(cluster, 32);
     struct dgraft_term_run runs[CLUSTER_LOG];
     uint32_t run_count = 0;
-    for (dgraft_index i = 1; i <= node->disk_last; i++) {
+    settle_snapshot(cluster, node, id);
+    for (dgraft_index i = node->disk_begin.index + 1; i <= node->disk_last; i++) {
         if (run_count == 0 || runs[run_count - 1].term != node->disk[i].term) {
             runs[run_count++] = (struct dgraft_term_run){.first = i, .term = node->disk[i].term};
         }
     }
     memcpy(node->log, node->disk, sizeof node->log);
-    node->applied = 0;
+    node->applied = node->snapshot.position.index;
+    node->begin = node->disk_begin;
+    node->written_term = node->disk_term;
+    node->written_vote = node->disk_vote;
     node->write_count = 0;
+    node->store_count = 0;
     node->up = true;
     struct rig *rig = &node->rig;
     memset(rig, 0, sizeof *rig);
@@ -242,20 +321,31 @@ void cluster_start(struct cluster *cluster, dgraft_node_id id)
     event.u.start.vote = node->disk_vote;
     event.u.start.last.index = node->disk_last;
     event.u.start.last.term = term_in_log(node, node->disk_last);
+    event.u.start.snapshot = node->snapshot;
+    event.u.start.compacted = node->disk_begin;
+    event.u.start.applied = node->applied;
     event.u.start.runs = runs;
     event.u.start.run_count = run_count;
     event.u.start.commit = node->disk_last < cluster->committed_last ? node->disk_last : cluster->committed_last;
-    for (dgraft_index i = 1; i <= event.u.start.commit; i++) { /* a hint is only of what this log holds */
+    for (dgraft_index i = node->disk_begin.index + 1; i <= event.u.start.commit;
+         i++) { /* a hint is only of what this log holds */
         if (node->disk[i].value != cluster->committed[i].value) {
             event.u.start.commit = i - 1;
         }
     }
     /* And it is old, or absent; but the terms of what is not committed must be known. */
-    const dgraft_index least = run_count > config.runs_max ? runs[run_count - config.runs_max].first - 1 : 0;
+    dgraft_index least = run_count > config.runs_max ? runs[run_count - config.runs_max].first - 1 : 0;
+    least = least > node->applied ? least : node->applied;
     cr_assert_leq(least, event.u.start.commit, "the cluster commits before it forgets");
     event.u.start.commit = least + cluster_random(cluster, event.u.start.commit - least + 1);
     event.u.start.membership.voters = (UINT64_C(1) << cluster->count) - 1;
     step(cluster, id, event, NULL);
+    if (node->part.position.index > node->snapshot.position.index && node->part_bytes < node->part.size) {
+        struct dgraft_event stored = {.kind = DGRAFT_EVENT_SNAPSHOT_STORED};
+        stored.u.snapshot_stored.snapshot = node->part;
+        stored.u.snapshot_stored.offset = node->part_bytes;
+        step(cluster, id, stored, NULL);
+    }
 }
 
 void cluster_open(struct cluster *cluster, uint32_t count, uint64_t seed)
@@ -313,9 +403,78 @@ void cluster_read(struct cluster *cluster, dgraft_node_id id)
     }
 }
 
+/* A snapshot's bytes follow from its index, and from which of two ways a node writes them. */
+static void make_snapshot(struct cluster *cluster, dgraft_node_id id)
+{
+    struct cluster_node *node = node_of(cluster, id);
+    struct dgraft_event applied = {.kind = DGRAFT_EVENT_APPLIED};
+    struct dgraft_event made = {.kind = DGRAFT_EVENT_SNAPSHOT};
+    if (node->applied <= node->snapshot.position.index) {
+        return;
+    }
+    applied.u.applied.index = node->applied;
+    step(cluster, id, applied, NULL);
+    node->snapshot = (struct dgraft_snapshot){.position = {node->applied, node->log[node->applied].term},
+                                              .size = 300 + node->applied % 3000,
+                                              .digest = 2 * node->applied + id % 2};
+    made.u.snapshot.snapshot = node->snapshot;
+    cluster->snapshots_made++;
+    step(cluster, id, made, NULL);
+    applied.u.applied.index = cluster_random(cluster, node->applied + 1); /* a completion that comes late */
+    step(cluster, id, applied, NULL);
+}
+
+/* All of a leader's snapshot is here, and is what it says. */
+static void receive_whole(struct cluster *cluster, dgraft_node_id id)
+{
+    struct cluster_node *node = node_of(cluster, id);
+    struct dgraft_event received = {.kind = DGRAFT_EVENT_SNAPSHOT_RECEIVED};
+    const uint64_t installed = cluster->snapshots_installed;
+    const dgraft_index before = node->snapshot.position.index;
+    received.u.snapshot_received.snapshot = node->part;
+    received.u.snapshot_received.membership.voters = (UINT64_C(1) << cluster->count) - 1;
+    if (node->part.position.index > before) {
+        node->snapshot = node->part;
+    }
+    step(cluster, id, received, NULL);
+    cluster->snapshots_held += cluster->snapshots_installed == installed ? 1u : 0u;
+}
+
+/* Ends the oldest STORE of a node; now and then its disk is full, or what is whole is not what it should be. */
+static void store(struct cluster *cluster, dgraft_node_id id)
+{
+    struct cluster_node *node = node_of(cluster, id);
+    struct dgraft_event stored = {.kind = DGRAFT_EVENT_SNAPSHOT_STORED};
+    const struct dgraft_action_snapshot_store wanted = node->stores[0];
+    node->store_count--;
+    memmove(&node->stores[0], &node->stores[1], node->store_count * sizeof node->stores[0]);
+    if (wanted.offset == 0 || !dgraft_snapshot_equal(&wanted.snapshot, &node->part)) {
+        node->part_bytes = 0;
+    }
+    node->part = wanted.snapshot;
+    if (wanted.offset != node->part_bytes || cluster_random(cluster, 50) == 0) {
+        node->part_bytes = 0;
+    } else {
+        node->part_bytes += wanted.bytes;
+    }
+    stored.u.snapshot_stored.snapshot = wanted.snapshot;
+    stored.u.snapshot_stored.offset = node->part_bytes;
+    step(cluster, id, stored, NULL);
+    if (node->part_bytes == node->part.size && cluster_random(cluster, 10) == 0) {
+        node->part_bytes = 0;
+        stored.u.snapshot_stored.offset = 0;
+        step(cluster, id, stored, NULL);
+    } else if (node->part_bytes == node->part.size) {
+        receive_whole(cluster, id);
+    }
+}
+
 void cluster_write(struct cluster *cluster, dgraft_node_id id)
 {
     struct cluster_node *node = node_of(cluster, id);
+    if (node->up && node->store_count > 0) {
+        store(cluster, id);
+    }
     if (!node->up || node->write_count == 0) {
         return;
     }
@@ -323,6 +482,11 @@ void cluster_write(struct cluster *cluster, dgraft_node_id id)
     node->disk_term = write->term;
     node->disk_vote = write->vote;
     node->disk_last = write->keep;
+    if (write->install) {
+        memset(node->disk, 0, sizeof node->disk);
+        node->disk[write->keep] = cluster->committed[write->keep];
+        node->disk_begin = (struct dgraft_position){write->keep, cluster->committed[write->keep].term};
+    }
     memcpy(&node->disk[write->keep + 1], write->entries, write->count * sizeof write->entries[0]);
     node->disk_last += write->count;
     struct dgraft_event event = {.kind = DGRAFT_EVENT_DURABLE};
@@ -376,6 +540,9 @@ void cluster_run(struct cluster *cluster, dgraft_time_ns duration, uint32_t writ
         for (dgraft_node_id id = 1; id <= cluster->count; id++) {
             if (cluster_random(cluster, 100) < write_percent) {
                 cluster_write(cluster, id);
+            }
+            if (node_of(cluster, id)->up && cluster_random(cluster, 10000) < cluster->snapshot_percent) {
+                make_snapshot(cluster, id);
             }
         }
     }

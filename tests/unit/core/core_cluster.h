@@ -26,6 +26,7 @@ struct disk_write {
     dgraft_node_id vote;
     dgraft_index keep;
     uint32_t count;
+    bool install; /* the log begins anew after keep */
     struct log_entry entries[64];
 };
 
@@ -41,6 +42,15 @@ struct cluster_node {
     uint32_t write_count;
     dgraft_index applied;
     uint64_t next_value;
+    struct dgraft_position begin; /* the log in memory begins after it */
+    struct dgraft_position disk_begin;
+    dgraft_term written_term;
+    dgraft_node_id written_vote;
+    struct dgraft_snapshot snapshot; /* durable */
+    struct dgraft_snapshot part;     /* of a leader's: the first part_bytes */
+    uint64_t part_bytes;
+    struct dgraft_action_snapshot_store stores[8];
+    uint32_t store_count;
 };
 
 struct packet {
@@ -58,7 +68,8 @@ struct cluster {
     struct cluster_node nodes[CLUSTER_NODES + 1]; /* by id */
     struct packet packets[CLUSTER_PACKETS];
     uint32_t packet_count;
-    uint32_t runs_max; /* of each core's config */
+    uint32_t runs_max;         /* of each core's config */
+    uint32_t snapshot_percent; /* chance of a snapshot per node and event, in hundredths */
     uint32_t loss_percent;
     uint32_t repeat_percent;
     dgraft_time_ns delay_max;
@@ -75,6 +86,10 @@ struct cluster {
     uint64_t reads_ready;
     uint64_t read_floor[1024]; /* newest ghost commit when read `id` % 1024 was asked */
     uint64_t reads_asked;
+    uint64_t snapshots_made;
+    uint64_t snapshots_installed;
+    uint64_t snapshots_held; /* received, while the log had it all */
+    uint64_t compactions;
 };
 
 /* Makes `count` nodes with empty disks (term 0) and starts them. The caller's memory must be zero. */

@@ -44,7 +44,14 @@ Test(rules_between_steps, each_can_be_broken)
     BREAK_STATE(core->term = 9, "between steps the newest WRITE says the current term and vote");
     BREAK_STATE(core->vote = core->written_vote = 65, "a vote is for a node id, or for nobody");
     BREAK_STATE(core->durable_seq = 99, "only what was written is durable");
-    BREAK_STATE(core->snapshot.index = 99, "what the snapshot holds is applied");
+    BREAK_STATE(core->snapshot.position.index = 99, "what the snapshot holds is applied");
+    BREAK_STATE(core->compacted.index = 1, "only what a snapshot holds is compacted");
+    BREAK_STATE(core->snapshot.size = 1, "a snapshot has a position and bytes, or there is none");
+    BREAK_STATE(core->snapshot = ((struct dgraft_snapshot){.position = {5, 9}, .size = 1});
+                core->applied = 5, "no entry conflicts with the snapshot");
+    BREAK_STATE(core->received = 1, "a snapshot's stored bytes are part of it");
+    BREAK_STATE(core->stores = 5, "a few parts of a snapshot are stored at once");
+    BREAK_STATE(core->peers[0].snapshot_acked = 1, "no part of a snapshot is stored before it was sent");
     BREAK_STATE(core->applied = 8, "only what was handed over is applied");
     BREAK_STATE(core->apply_sent = 8, "only what is committed is applied");
     BREAK_STATE(core->durable = 6, "only what is durable here is applied");
@@ -113,7 +120,7 @@ Test(rules_of_a_step, each_can_be_broken)
     BREAK_CHANGE(after->round--, "rounds never fall");
     BREAK_CHANGE(after->peers[0].match--, "match never falls within a leadership");
     BREAK_CHANGE(after->role = before->role = DGRAFT_ROLE_FOLLOWER;
-                 after->commit++, "a follower learns of a commit from an append only");
+                 after->commit++, "a follower learns of a commit from an append or a snapshot only");
     BREAK_CHANGE(after->role = before->role = DGRAFT_ROLE_FOLLOWER; after->commit++; event.kind = DGRAFT_EVENT_RECEIVE;
                  event.u.receive.type = DGRAFT_MESSAGE_APPEND; event.u.receive.u.append.commit = 8;
                  event.u.receive.u.append.prev.index = 7, "a follower commits no further than leader and append say");

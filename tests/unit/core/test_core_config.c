@@ -45,6 +45,10 @@ AT_BOUND(entry_bytes_max, DGRAFT_ENTRY_BYTES_MAX_TOP, good)
 AT_BOUND(entry_bytes_max, DGRAFT_ENTRY_BYTES_MAX_TOP + 1, bad)
 AT_BOUND(reads_max, 1024, good)
 AT_BOUND(reads_max, 1025, bad)
+AT_BOUND(snapshot_chunk_bytes, DGRAFT_SNAPSHOT_CHUNK_MAX, good)
+AT_BOUND(snapshot_chunk_bytes, DGRAFT_SNAPSHOT_CHUNK_MAX + 1, bad)
+AT_BOUND(compact_slow_max, config->compact_tail, good)
+AT_BOUND(compact_slow_max, config->compact_tail - 1, bad)
 
 Test(configurations, are_checked_at_their_bounds) /* bug 14: and at equality */
 {
@@ -61,6 +65,8 @@ Test(configurations, are_checked_at_their_bounds) /* bug 14: and at equality */
     BOTH(uncommitted_bytes_max);
     BOTH(entry_bytes_max);
     BOTH(reads_max);
+    BOTH(snapshot_chunk_bytes);
+    BOTH(compact_slow_max);
 #undef BOTH
 }
 
@@ -73,7 +79,8 @@ static struct dgraft_event good_start(void)
     struct dgraft_event_start *start = &event.u.start;
     start->term = 6;
     start->vote = 2;
-    start->snapshot = (struct dgraft_position){1, 1};
+    start->snapshot = (struct dgraft_snapshot){.position = {1, 1}, .size = 9, .digest = 5};
+    start->compacted = (struct dgraft_position){1, 1};
     start->last = (struct dgraft_position){9, 4};
     start->floor = (struct dgraft_position){8, 4};
     start->commit = 3;
@@ -131,8 +138,13 @@ Test(starts, are_checked_before_anything_is_believed)
     EXPECT_START(start->last.index = 6, MISUSE);
     EXPECT_START(start->last.term = 3, MISUSE);
     EXPECT_START(start->last = ((struct dgraft_position){0, 4}), MISUSE);
-    EXPECT_START(start->snapshot = ((struct dgraft_position){2, 1}), MISUSE);
-    EXPECT_START(start->snapshot = ((struct dgraft_position){1, 2}), MISUSE);
+    EXPECT_START(start->snapshot.position.index = 2, OK);
+    EXPECT_START(start->snapshot.position.index = 3, MISUSE); /* not applied */
+    EXPECT_START(start->snapshot.position.index = 0, MISUSE);
+    EXPECT_START(start->snapshot.size = 0, MISUSE);
+    EXPECT_START(start->compacted = ((struct dgraft_position){2, 1}), MISUSE);
+    EXPECT_START(start->compacted = ((struct dgraft_position){1, 2}), MISUSE);
+    EXPECT_START(start->compacted = ((struct dgraft_position){0, 1}), MISUSE);
     EXPECT_START(start->floor.index = 10, MISUSE);
     EXPECT_START(start->runs = NULL, MISUSE);
     EXPECT_START(start->run_count = 0, MISUSE);

@@ -44,12 +44,21 @@ static struct dgraft_position position_near(const struct rig *rig)
     return position;
 }
 
-static struct dgraft_message message_any(const struct rig *rig, struct dgraft_entry *entries)
+/* Often the one being received: most others are refused by their first field. */
+static struct dgraft_snapshot snapshot_near(const struct rig *rig)
 {
     const struct dgraft_core_status status = rig_status(rig);
-    static const enum dgraft_message_type rest[] = {DGRAFT_MESSAGE_TIMEOUT_NOW, DGRAFT_MESSAGE_READ_REQUEST,
-                                                    DGRAFT_MESSAGE_READ_ANSWER};
-    struct dgraft_message message = {.type = below(5) == 0 ? rest[below(3)] : (enum dgraft_message_type)(1 + below(9)),
+    if (status.receiving.position.index != 0 && below(4) != 0) {
+        return status.receiving;
+    }
+    return (struct dgraft_snapshot){.position = position_near(rig), .size = number_near(100), .digest = below(2)};
+}
+
+static struct dgraft_message message_any(const struct rig *rig, struct dgraft_entry *entries)
+{
+    static const uint8_t types[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 12, 16, 17};
+    const struct dgraft_core_status status = rig_status(rig);
+    struct dgraft_message message = {.type = (enum dgraft_message_type)types[below(sizeof types)],
                                      .from = (dgraft_node_id)below(7),
                                      .term = number_near(status.term)};
     if (status.role == DGRAFT_ROLE_LEADER && below(40) != 0) { /* let it lead for a while */
@@ -106,14 +115,44 @@ static struct dgraft_message message_any(const struct rig *rig, struct dgraft_en
         message.u.read_answer.token = below(2) == 0 ? below(4) : (rig->config.seed ^ (1000 * MS)) + below(4);
         message.u.read_answer.index = number_near(status.commit);
         break;
+    case DGRAFT_MESSAGE_SNAPSHOT_CHUNK:
+        message.u.snapshot_chunk.snapshot = snapshot_near(rig);
+        message.u.snapshot_chunk.offset = below(3) == 0 ? number_near(100) : status.received_bytes;
+        message.u.snapshot_chunk.bytes = (uint32_t)below(60);
+        message.u.snapshot_chunk.round = number_near(status.round);
+        break;
+    case DGRAFT_MESSAGE_SNAPSHOT_ACK:
+        message.u.snapshot_ack.snapshot = below(3) == 0 ? snapshot_near(rig) : status.snapshot;
+        message.u.snapshot_ack.offset = number_near(100);
+        message.u.snapshot_ack.round = number_near(status.round);
+        break;
     }
     return message;
+}
+
+/* A host that checks no more than digests takes over whatever a leader sends. */
+static void store_part(struct rig *rig, struct dgraft_action_snapshot_store store)
+{
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_SNAPSHOT_STORED};
+    event.u.snapshot_stored.snapshot = store.snapshot;
+    event.u.snapshot_stored.offset = below(10) == 0 ? 0 : store.offset + store.bytes;
+    rig_step(rig, event);
+    if (event.u.snapshot_stored.offset == store.snapshot.size) {
+        event.kind = DGRAFT_EVENT_SNAPSHOT_RECEIVED;
+        event.u.snapshot_received = (struct dgraft_event_snapshot_received){
+            .snapshot = store.snapshot, .membership = {.voters = 1 + below(31), .index = below(3)}};
+        rig_step(rig, event);
+    }
 }
 
 /* Answers every SEND of entries and every LOOKUP, as a host must. */
 static void host_answers(struct rig *rig)
 {
     for (uint32_t rounds = 0; rounds < 8; rounds++) {
+        const struct dgraft_action *store = rig_action(rig, DGRAFT_ACTION_SNAPSHOT_STORE, 0);
+        if (store != NULL) {
+            store_part(rig, store->u.snapshot_store);
+        }
         const struct dgraft_action *lookup = rig_action(rig, DGRAFT_ACTION_LOOKUP, 0);
         if (below(3) != 0) {
             rig_sent_all(rig);

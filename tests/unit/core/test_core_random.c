@@ -75,11 +75,13 @@ static void campaign(uint32_t count, uint64_t first_seed, uint32_t seeds)
     uint64_t elections = 0;
     uint64_t truncations = 0;
     uint64_t reads = 0;
+    uint64_t snapshots[4] = {0};
     for (uint64_t seed = first_seed; seed < first_seed + seeds; seed++) {
         struct cluster *cluster = make(count, seed);
         cluster->loss_percent = (uint32_t)cluster_random(cluster, 31);
         cluster->repeat_percent = (uint32_t)cluster_random(cluster, 31);
         cluster->delay_max = MS * (1 + cluster_random(cluster, 40));
+        cluster->snapshot_percent = seed % 2 == 0 ? (uint32_t)cluster_random(cluster, 400) : 0;
         const uint32_t write_percent = 5 + (uint32_t)cluster_random(cluster, 95);
         for (uint32_t turn = 0; turn < 60; turn++) {
             trouble(cluster, turn);
@@ -89,12 +91,20 @@ static void campaign(uint32_t count, uint64_t first_seed, uint32_t seeds)
         elections += cluster->elections_won;
         truncations += cluster->truncations;
         reads += cluster->reads_ready;
+        snapshots[0] += cluster->snapshots_made;
+        snapshots[1] += cluster->compactions;
+        snapshots[2] += cluster->snapshots_installed;
+        snapshots[3] += cluster->snapshots_held;
         cluster_close(cluster);
         free(cluster);
     }
     cr_assert_gt(elections, seeds / 2);
     cr_assert_gt(reads, seeds / 2);
     cr_assert(count < 3 || truncations > 0, "some schedule truncated a log");
+    cr_assert(snapshots[0] > 0 && snapshots[1] > 0, "some schedule made a snapshot and compacted");
+    cr_assert(count < 3 || snapshots[2] > 0, "some schedule installed a snapshot");
+    cr_log_info("%u nodes: %u snapshots, %u compactions, %u installed, %u held", count, (unsigned)snapshots[0],
+                (unsigned)snapshots[1], (unsigned)snapshots[2], (unsigned)snapshots[3]);
 }
 
 static uint32_t seeds_wanted(uint32_t usual)

@@ -59,6 +59,32 @@ static struct sample append_head(uint32_t count)
     return sample;
 }
 
+static const struct dgraft_snapshot sent_snapshot = {
+    .position = {500, 8}, .size = UINT64_C(7000000000), .digest = UINT64_C(0xfedcba9876543210)};
+
+static void snapshot_name(struct by_hand *hand)
+{
+    by_hand_u64(hand, 500);
+    by_hand_u64(hand, 8);
+    by_hand_u64(hand, UINT64_C(7000000000));
+    by_hand_u64(hand, UINT64_C(0xfedcba9876543210));
+}
+
+/* A chunk's body, beyond the first 4 GiB. */
+static struct sample snapshot_chunk(void)
+{
+    struct sample sample = {.message = message_of(DGRAFT_MESSAGE_SNAPSHOT_CHUNK)};
+    by_hand_header(&sample.hand, 11);
+    snapshot_name(&sample.hand);
+    by_hand_u64(&sample.hand, UINT64_C(6000000000));
+    by_hand_u64(&sample.hand, 123456);
+    by_hand_u32(&sample.hand, 13);
+    by_hand_u32(&sample.hand, 0);
+    sample.message.u.snapshot_chunk = (struct dgraft_snapshot_chunk){
+        .snapshot = sent_snapshot, .offset = UINT64_C(6000000000), .round = 123456, .bytes = 13};
+    return sample;
+}
+
 /* The message of a type, and its bytes. */
 static struct sample sample_of(enum dgraft_message_type type)
 {
@@ -115,6 +141,18 @@ static struct sample sample_of(enum dgraft_message_type type)
         by_hand_u64(&sample.hand, 43);
         sample.message.u.read_answer = (struct dgraft_read_answer){.token = 0xfeedfacecafebeef, .index = 43};
         break;
+    case DGRAFT_MESSAGE_SNAPSHOT_CHUNK:
+        sample = snapshot_chunk();
+        by_hand_bytes(&sample.hand, "thirteen more\0\0\0", 16);
+        break;
+    case DGRAFT_MESSAGE_SNAPSHOT_ACK:
+        by_hand_header(&sample.hand, 12);
+        snapshot_name(&sample.hand);
+        by_hand_u64(&sample.hand, UINT64_C(6000000013)); /* beyond 32 bits */
+        by_hand_u64(&sample.hand, 123456);
+        sample.message.u.snapshot_ack =
+            (struct dgraft_snapshot_ack){.snapshot = sent_snapshot, .offset = UINT64_C(6000000013), .round = 123456};
+        break;
     }
     by_hand_seal(&sample.hand);
     return sample;
@@ -124,7 +162,8 @@ static const uint16_t types[] = {
     DGRAFT_MESSAGE_PRE_VOTE_REQUEST, DGRAFT_MESSAGE_PRE_VOTE_GRANT, DGRAFT_MESSAGE_PRE_VOTE_REFUSE,
     DGRAFT_MESSAGE_VOTE_REQUEST,     DGRAFT_MESSAGE_VOTE_GRANT,     DGRAFT_MESSAGE_VOTE_REFUSE,
     DGRAFT_MESSAGE_APPEND,           DGRAFT_MESSAGE_APPEND_ACK,     DGRAFT_MESSAGE_APPEND_REFUSE,
-    DGRAFT_MESSAGE_TIMEOUT_NOW,      DGRAFT_MESSAGE_READ_REQUEST,   DGRAFT_MESSAGE_READ_ANSWER};
+    DGRAFT_MESSAGE_TIMEOUT_NOW,      DGRAFT_MESSAGE_SNAPSHOT_CHUNK, DGRAFT_MESSAGE_SNAPSHOT_ACK,
+    DGRAFT_MESSAGE_READ_REQUEST,     DGRAFT_MESSAGE_READ_ANSWER};
 
 #define TYPES (sizeof types / sizeof types[0])
 
@@ -157,11 +196,13 @@ Test(frame, of_every_message_is_written_as_the_table_says)
         const struct sample sample = sample_of((enum dgraft_message_type)type);
         uint8_t head[DGRAFT_FRAME_HEAD_MAX];
         /* The tail in two pieces, as a host gathers it. */
-        const size_t fixed = type == DGRAFT_MESSAGE_APPEND ? 104 : sample.hand.size;
+        const size_t fixed = type == DGRAFT_MESSAGE_APPEND           ? 104
+                             : type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK ? 120
+                                                                     : sample.hand.size;
         uint8_t records[512];
         const size_t records_bytes = sample.hand.size - fixed;
         memcpy(records, sample.hand.bytes + fixed, records_bytes);
-        const struct iovec tail[] = {{records, 48}, {records + 48, records_bytes - 48}};
+        const struct iovec tail[] = {{records, 8}, {records + 8, records_bytes - 8}};
         const size_t size = dgraft_frame_encode(&peer_header, &sample.message, tail, records_bytes > 0 ? 2 : 0, head);
         cr_assert_eq(size, fixed, "type %u", type);
         cr_assert_arr_eq(head, sample.hand.bytes, size, "type %u", type);
@@ -188,6 +229,10 @@ Test(frame, of_every_message_is_read_as_it_was_written)
             cr_assert(entries[0].index == 42 && entries[0].term == 7 && entries[0].payload_bytes == 5);
             cr_assert(entries[1].index == 43 && entries[1].term == 9 && entries[1].payload_bytes == 0);
             frame.message.u.append.entries = NULL;
+        }
+        if (type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
+            cr_assert_eq(frame.records, sample.hand.bytes + 120);
+            cr_assert_eq(frame.records_bytes, 13u);
         }
         cr_assert_eq(memcmp(&frame.message, &sample.message, sizeof sample.message), 0, "type %u", type);
     }

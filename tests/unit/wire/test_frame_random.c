@@ -70,12 +70,22 @@ static size_t fill_records(const struct dgraft_append *append, dgraft_term term,
     return at;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static struct dgraft_snapshot random_snapshot(dgraft_term term)
+{
+    return (struct dgraft_snapshot){.position = {1 + up_to(DGRAFT_RECORD_NUMBER_MAX - 1), 1 + up_to(term - 1)},
+                                    .size = 1 + up_to(UINT64_MAX / 2 - 1),
+                                    .digest = number()};
+}
+
 static struct dgraft_message random_message(struct dgraft_entry *entries, uint8_t *records, size_t *records_bytes)
 {
-    static const enum dgraft_message_type rest[] = {DGRAFT_MESSAGE_TIMEOUT_NOW, DGRAFT_MESSAGE_READ_REQUEST,
-                                                    DGRAFT_MESSAGE_READ_ANSWER};
-    const uint64_t drawn = number() % 12;
-    struct dgraft_message message = {.type = drawn < 9 ? (enum dgraft_message_type)(1 + drawn) : rest[drawn - 9],
+    static const uint8_t types[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16, 17};
+    struct dgraft_message message = {.type = (enum dgraft_message_type)types[number() % sizeof types],
                                      .from = (dgraft_node_id)(1 + number() % 64),
                                      .term = 1 + up_to(DGRAFT_RECORD_NUMBER_MAX - 1),
                                      .store = number(),
@@ -107,6 +117,19 @@ static struct dgraft_message random_message(struct dgraft_entry *entries, uint8_
     } else if (message.type == DGRAFT_MESSAGE_READ_ANSWER) {
         message.u.read_answer.token = 1 + up_to(UINT64_MAX - 1);
         message.u.read_answer.index = up_to(DGRAFT_RECORD_NUMBER_MAX);
+    } else if (message.type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
+        struct dgraft_snapshot_chunk *chunk = &message.u.snapshot_chunk;
+        chunk->snapshot = random_snapshot(message.term);
+        chunk->offset = up_to(chunk->snapshot.size - 1);
+        chunk->bytes = (uint32_t)(1 + up_to(smaller(255, chunk->snapshot.size - chunk->offset - 1)));
+        chunk->round = number();
+        *records_bytes = chunk->bytes + dgraft_record_padding(chunk->bytes);
+        memset(records, 0, *records_bytes);
+        memset(records, 'x', chunk->bytes);
+    } else if (message.type == DGRAFT_MESSAGE_SNAPSHOT_ACK) {
+        message.u.snapshot_ack.snapshot = random_snapshot(message.term);
+        message.u.snapshot_ack.offset = up_to(message.u.snapshot_ack.snapshot.size);
+        message.u.snapshot_ack.round = number();
     } else {
         fill_votes(&message);
     }

@@ -49,6 +49,36 @@ static struct by_hand vote_request(void)
     return hand;
 }
 
+/* A chunk of 5 bytes at offset 10 of a snapshot at (500, 8) of 15 bytes. */
+static struct by_hand chunk(void)
+{
+    struct by_hand hand = {.size = 0};
+    by_hand_header(&hand, 11);
+    by_hand_u64(&hand, 500);
+    by_hand_u64(&hand, 8);
+    by_hand_u64(&hand, 15);
+    by_hand_u64(&hand, 77);
+    by_hand_u64(&hand, 10);
+    by_hand_u64(&hand, 1);
+    by_hand_u32(&hand, 5);
+    by_hand_u32(&hand, 0);
+    by_hand_bytes(&hand, "bytes\0\0\0", 8);
+    return hand;
+}
+
+static struct by_hand chunk_ack(void)
+{
+    struct by_hand hand = {.size = 0};
+    by_hand_header(&hand, 12);
+    by_hand_u64(&hand, 500);
+    by_hand_u64(&hand, 8);
+    by_hand_u64(&hand, 15);
+    by_hand_u64(&hand, 77);
+    by_hand_u64(&hand, 15);
+    by_hand_u64(&hand, 1);
+    return hand;
+}
+
 static struct by_hand request(uint32_t payload_bytes)
 {
     struct by_hand hand = {.size = 0};
@@ -99,8 +129,30 @@ Test(frame_refusals, begin_with_none_for_what_is_right)
     cr_assert_eq(sealed(hand), DGRAFT_ACCEPT);
     cr_assert_eq(sealed(append(0)), DGRAFT_ACCEPT);
     cr_assert_eq(sealed(vote_request()), DGRAFT_ACCEPT);
+    cr_assert_eq(sealed(chunk()), DGRAFT_ACCEPT);
+    cr_assert_eq(sealed(chunk_ack()), DGRAFT_ACCEPT);
     cr_assert_eq(sealed(request(0)), DGRAFT_ACCEPT);
     cr_assert_eq(sealed(answer(1, 0)), DGRAFT_ACCEPT);
+}
+
+Test(frame_refusals, name_what_is_wrong_with_a_part_of_a_snapshot)
+{
+    cr_assert_eq(with(chunk(), BODY, 8, 0), DGRAFT_REFUSAL_FIELD, "no index");
+    cr_assert_eq(with(chunk(), BODY + 8, 8, 0), DGRAFT_REFUSAL_FIELD, "no term");
+    cr_assert_eq(with(chunk(), BODY + 8, 8, 10), DGRAFT_REFUSAL_ORDER, "a term above the sender's");
+    cr_assert_eq(with(chunk(), BODY + 16, 8, 14), DGRAFT_REFUSAL_FIELD, "more bytes than are left");
+    cr_assert_eq(with(chunk(), BODY + 16, 8, 10), DGRAFT_REFUSAL_FIELD, "none is left");
+    cr_assert_eq(with(chunk(), BODY + 16, 8, UINT64_MAX), DGRAFT_REFUSAL_FIELD);
+    cr_assert_eq(with(chunk(), BODY + 32, 8, UINT64_MAX / 2), DGRAFT_REFUSAL_FIELD, "offset and bytes wrap nothing");
+    cr_assert_eq(with(chunk(), BODY + 48, 4, 0), DGRAFT_REFUSAL_FIELD, "no bytes");
+    cr_assert_eq(with(chunk(), BODY + 48, 4, 4), DGRAFT_REFUSAL_PADDING, "fewer bytes than follow");
+    cr_assert_eq(with(chunk(), BODY + 48, 4, 1048577), DGRAFT_REFUSAL_FIELD);
+    cr_assert_eq(with(chunk(), BODY + 16, 8, 100), DGRAFT_ACCEPT);
+    struct by_hand longer = chunk();
+    by_hand_u64(&longer, 0);
+    cr_assert_eq(sealed(longer), DGRAFT_REFUSAL_LENGTH);
+    cr_assert_eq(with(chunk_ack(), BODY + 32, 8, 16), DGRAFT_REFUSAL_FIELD, "more than there is");
+    cr_assert_eq(with(chunk_ack(), BODY + 16, 8, 0), DGRAFT_REFUSAL_FIELD);
 }
 
 Test(frame_refusals, name_what_is_wrong_in_a_header)

@@ -14,7 +14,8 @@
  *       40      8  to: the set of receivers, bit (id - 1) for a node; 0 for whoever it reaches
  *       48      8  store: identity of the sender's store
  *       56      8  term: the sender's durable one
- *       64      -  the type's fixed body, then records (APPEND) or opaque bytes (client messages), padded to 8
+ *       64      -  the type's fixed body, then records (APPEND) or opaque bytes (SNAPSHOT_CHUNK and client messages),
+ *                  padded to 8
  *
  * The bodies are one table, wire/messages.def: codec, printer and documentation come from it.
  */
@@ -89,13 +90,14 @@ struct dgraft_frame {
     struct dgraft_message message; /* a peer's; message.u.append.entries points to the caller's array */
     struct dgraft_client_request request;
     struct dgraft_client_answer answer;
-    const uint8_t *records; /* APPEND: message.u.append.count records, one behind the other */
+    /* APPEND: message.u.append.count records, one behind the other; SNAPSHOT_CHUNK: its bytes, without padding. */
+    const uint8_t *records;
     size_t records_bytes;
 };
 
 /* Writes header and body of a peer's message to head, and returns their size; 0 when the message's type is none.
- * The records (APPEND) follow in `tail`, which is not copied: send head and tail as one. header->type, from, store,
- * generation and term are taken from the message. */
+ * The records (APPEND), or a chunk's bytes and zeros up to a multiple of 8, follow in `tail`, which is not copied: send
+ * head and tail as one. header->type, from, store, generation and term are taken from the message. */
 size_t dgraft_frame_encode(const struct dgraft_frame_header *header, const struct dgraft_message *message,
                            const struct iovec *tail, size_t tail_count, uint8_t head[DGRAFT_FRAME_HEAD_MAX]);
 
