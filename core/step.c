@@ -104,7 +104,8 @@ enum dgraft_status dgraft_step(struct dgraft_core *core, const struct dgraft_eve
     if (due) {
         dgraft_core_timers(&step);
     }
-    if (due || event->kind != DGRAFT_EVENT_APPLIED) { /* from which nothing follows */
+    /* From an APPLIED nothing follows, but that a snapshot of what is now applied may count. */
+    if (due || event->kind != DGRAFT_EVENT_APPLIED || step.consider_compact) {
         dgraft_core_finish(&step);
     }
     actions->wake_at_ns = dgraft_core_wake_at(core);

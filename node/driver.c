@@ -83,6 +83,12 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
 
 static void defaults(struct dgraft_driver_options *options)
 {
+    /* No more on its way to a peer than half of its receive buffer, taken to be like ours. */
+    struct dgraft_transport_stats stats = {0};
+    options->transport->ops->stats(options->transport, &stats);
+    if (stats.receive_buffer_bytes != 0 && options->core.inflight_bytes_max > stats.receive_buffer_bytes / 2) {
+        options->core.inflight_bytes_max = stats.receive_buffer_bytes / 2;
+    }
     uint32_t on_way = options->transport->on_way_max;
     /* One half for appends; heartbeats, votes and answers want a place, too. */
     if (on_way != 0 && options->core.inflight_max > (on_way + 1) / 2) {
@@ -112,11 +118,12 @@ static enum dgraft_status allocate(struct dgraft_driver *driver)
     driver->frame_members = calloc(DRIVER_MEMBERSHIPS_MAX, sizeof *driver->frame_members);
     driver->addresses = calloc(DGRAFT_NODE_ID_MAX + 1, sizeof *driver->addresses);
     driver->apply_batch = calloc(APPLY_BATCH_SLOTS, sizeof *driver->apply_batch);
+    driver->send_heads = calloc(DRIVER_HEADS_MAX, sizeof *driver->send_heads);
     driver->core = core;
     driver->actions = actions;
     if (core == NULL || actions == NULL || driver->read_groups == NULL || driver->frame_entries == NULL ||
         driver->frame_members == NULL || driver->addresses == NULL || driver->apply_batch == NULL ||
-        (driver->options.check_invariants && driver->core_before == NULL) ||
+        driver->send_heads == NULL || (driver->options.check_invariants && driver->core_before == NULL) ||
         !dgraft_driver_grow(&driver->send_scratch, &driver->send_scratch_bytes, scratch) ||
         !dgraft_pieces_add(&driver->send_pieces, driver->send_scratch, 1)) {
         return DGRAFT_STATUS_NO_MEMORY;
@@ -211,10 +218,23 @@ static void wake_fragments(struct dgraft_driver *driver)
     }
 }
 
+void dgraft_driver_flush(struct dgraft_driver *driver)
+{
+    driver->options.transport->ops->flush(driver->options.transport);
+    driver->send_heads_count = 0;
+}
+
+void dgraft_driver_take_back(struct dgraft_driver *driver)
+{
+    if (driver->send_heads_count > 0) {
+        dgraft_driver_flush(driver);
+    }
+}
+
 static void flush(struct dgraft_driver *driver)
 {
     struct dgraft_transport *clients = driver->options.client_transport;
-    driver->options.transport->ops->flush(driver->options.transport);
+    dgraft_driver_flush(driver);
     if (clients != NULL) {
         clients->ops->flush(clients);
     }
@@ -240,7 +260,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
     dgraft_driver_step_transfer(driver);
     wake(driver);
     /* What others wait for leaves before this node's own records are summed and applied. */
-    driver->options.transport->ops->flush(driver->options.transport);
+    dgraft_driver_flush(driver);
     dgraft_driver_plan_write(driver);
     dgraft_driver_apply(driver);
     dgraft_driver_answer_reads(driver);
@@ -327,6 +347,7 @@ void dgraft_driver_abandon(struct dgraft_driver *driver)
     free(driver->addresses);
     free(driver->apply_batch);
     free(driver->apply_scratch);
+    free(driver->send_heads);
     free(driver->send_scratch);
     free(driver->send_pieces.items);
     free(driver->write_pieces.items);

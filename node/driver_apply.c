@@ -142,6 +142,7 @@ static bool apply_from_storage(struct dgraft_driver *driver, dgraft_index last)
 static void evict(struct dgraft_driver *driver)
 {
     size_t cache = driver->options.cache_bytes_max;
+    dgraft_driver_take_back(driver); /* the core may have sent since: it learned what is applied */
     dgraft_index done = driver->durable < driver->applied ? driver->durable : driver->applied;
     size_t keep = driver->leads || cache < FOLLOWER_KEEPS_BYTES ? cache : FOLLOWER_KEEPS_BYTES;
     dgraft_window_evict(&driver->window, done, keep);
@@ -178,6 +179,7 @@ static void apply_committed(struct dgraft_driver *driver)
 
 void dgraft_driver_apply(struct dgraft_driver *driver)
 {
+    dgraft_driver_take_back(driver); /* large payloads go back to who proposed them */
     apply_committed(driver);
     evict(driver);
 }

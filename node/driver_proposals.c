@@ -217,6 +217,9 @@ void dgraft_driver_overwrite_after(struct dgraft_driver *driver, dgraft_index ke
 {
     struct window *window = &driver->window;
     bool writing = atomic_load_explicit(&driver->write_state, memory_order_acquire) != WRITE_IDLE;
+    if (window->first != window->end && window->end - 1 > keep) {
+        dgraft_driver_take_back(driver);
+    }
     while (window->first != window->end && window->end - 1 > keep) {
         struct window_slot slot = dgraft_window_pop(window);
         struct dgraft_proposal_answer said = {.fate = DGRAFT_PROPOSAL_UNKNOWN,
@@ -275,6 +278,7 @@ void dgraft_driver_end_proposals(struct dgraft_driver *driver)
         refuse(driver, proposal, DGRAFT_OUTCOME_NOT_LEADER, 0);
     }
     dgraft_driver_give_up_after(driver, 0);
+    dgraft_driver_take_back(driver);
     for (dgraft_index index = window->first; index != window->end; index++) {
         struct window_slot *slot = dgraft_window_at(window, index);
         if (slot->gathered != NULL) {

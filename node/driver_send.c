@@ -1,5 +1,7 @@
-/* A SEND becomes one frame, encoded once for all its receivers. Records come from the window, as they are; for a
- * follower that lags behind it, from the segments. What is larger than a datagram goes as fragments. */
+/* A SEND becomes frames, each encoded once for all its receivers. Records leave from where they lie in the window; for
+ * a follower that lags behind it, they are read from the segments. As many frames as the kernel takes as one message,
+ * each a datagram that stands alone, make up one SEND: the core then learns once how far it got. What is larger than a
+ * datagram goes as fragments. */
 #include "driver_state.h"
 
 #include <string.h>
@@ -63,27 +65,18 @@ static dgraft_node_set behind_fragments(const struct dgraft_driver *driver, dgra
     return behind;
 }
 
-/* Sends a frame made of its head (the first piece) and records: to `in_fragments` that way, to the other receivers as
- * one datagram. Returns the receivers that it was sent to. */
-static dgraft_node_set send_frame(struct dgraft_driver *driver, dgraft_node_set receivers, dgraft_node_set in_fragments,
-                                  uint64_t key)
+/* Sends a frame made of its head (the first piece) and records as one datagram. */
+static void send_datagram(struct dgraft_driver *driver, dgraft_node_set receivers, enum dgraft_piece_life life)
 {
     struct dgraft_transport *transport = driver->options.transport;
-    struct dgraft_outgoing outgoing = {.to = receivers & ~in_fragments,
+    struct dgraft_outgoing outgoing = {.to = receivers,
                                        .class_ = DGRAFT_SEND_ONE_WAY,
                                        .pieces = driver->send_pieces.items,
-                                       .piece_count = driver->send_pieces.count};
-    dgraft_node_set sent = outgoing.to;
-    driver->frames_sent++;
-    if (in_fragments != 0) {
-        sent |= send_in_fragments(driver, in_fragments, key);
-    }
-    if (outgoing.to != 0) {
-        /* A failure is counted by the transport, and is as good as lost. */
-        enum dgraft_status status = transport->ops->send(transport, &outgoing);
-        (void)status;
-    }
-    return sent;
+                                       .piece_count = driver->send_pieces.count,
+                                       .life = life};
+    /* A failure is counted by the transport, and is as good as lost. */
+    enum dgraft_status status = transport->ops->send(transport, &outgoing);
+    (void)status;
 }
 
 /* Encodes the head into the first piece. Returns its size. */
@@ -98,43 +91,69 @@ static size_t encode_head(struct dgraft_driver *driver, const struct dgraft_mess
     return size;
 }
 
-/* What gathering records for an append has come to. */
+/* A SEND of entries on its way into frames. */
+struct packing {
+    const struct dgraft_action_send *send;
+    struct dgraft_message message; /* of the next frame */
+    uint64_t bytes;                /* of records, sent so far; 0: the next frame is the first */
+    size_t frame_room;             /* for records, in a datagram */
+    size_t send_room;              /* in all frames together; less than two datagrams' room: one frame */
+    const uint8_t *stored;         /* records read from the segments, not sent yet */
+    size_t stored_bytes;
+};
+
+/* What gathering records for one frame has come to. */
 struct gathered {
-    size_t room; /* for records, in this frame */
+    size_t room;
     uint32_t count;
     uint64_t bytes;
     dgraft_term last_term;
 };
 
-/* One datagram's room; when the frame goes in fragments anyway, more. */
-static size_t room_for(const struct dgraft_driver *driver, const struct dgraft_action_send *send)
+/* One datagram's room, or the SEND's when that is less; for a first record that goes in fragments anyway, more. */
+static size_t room_for(const struct dgraft_driver *driver, const struct packing *packing)
 {
-    size_t room = driver->options.transport->datagram_bytes_max - DGRAFT_FRAME_HEAD_MAX;
-    const struct window_slot *slot = dgraft_window_at(&driver->window, send->message.u.append.prev.index + 1);
+    const struct window_slot *slot = dgraft_window_at(&driver->window, packing->message.u.append.prev.index + 1);
+    size_t room = packing->frame_room;
     bool large = slot != NULL && dgraft_record_bytes(slot->entry.payload_bytes) > room;
     if (large && room < DRIVER_FRAGMENTED_BYTES) {
         room = DRIVER_FRAGMENTED_BYTES;
     }
-    return room < send->max_bytes ? room : (size_t)send->max_bytes;
+    return room < packing->send->max_bytes ? room : (size_t)packing->send->max_bytes;
 }
 
-/* The first record always fits, as a datagram or in fragments; more only as long as there is room. */
-static bool fits(const struct gathered *gathered, uint64_t bytes)
+static void begin_packing(const struct dgraft_driver *driver, const struct dgraft_action_send *send,
+                          struct packing *packing)
 {
-    return gathered->count == 0 || gathered->bytes + bytes <= gathered->room;
+    const struct dgraft_transport *transport = driver->options.transport;
+    *packing = (struct packing){.send = send, .message = send->message};
+    packing->frame_room = transport->datagram_bytes_max - DGRAFT_FRAME_HEAD_MAX;
+    packing->send_room = packing->frame_room;
+    /* A carrier that holds so many messages and loses the next has none to spare. */
+    if (transport->on_way_max == 0 && packing->send_room < DRIVER_FRAGMENTED_BYTES) {
+        packing->send_room = DRIVER_FRAGMENTED_BYTES;
+    }
+    if (packing->send_room > send->max_bytes) {
+        packing->send_room = (size_t)send->max_bytes;
+    }
 }
 
-static void gather_from_window(struct dgraft_driver *driver, const struct dgraft_action_send *send,
-                               struct gathered *gathered)
+/* The first record of all always fits, as a datagram or in fragments; more only as long as there is room. */
+static bool fits(const struct packing *packing, const struct gathered *gathered, uint64_t bytes)
 {
-    dgraft_index first = send->message.u.append.prev.index + 1;
-    for (dgraft_index index = first; index <= send->last.index; index++) {
+    return (packing->bytes == 0 && gathered->count == 0) || gathered->bytes + bytes <= gathered->room;
+}
+
+static void gather_from_window(struct dgraft_driver *driver, const struct packing *packing, struct gathered *gathered)
+{
+    dgraft_index first = packing->message.u.append.prev.index + 1;
+    for (dgraft_index index = first; index <= packing->send->last.index; index++) {
         const struct window_slot *slot = dgraft_window_at(&driver->window, index);
         if (slot == NULL || slot->record == NULL) {
             return;
         }
         uint64_t bytes = dgraft_record_bytes(slot->entry.payload_bytes);
-        if (!fits(gathered, bytes) || gathered->count == DGRAFT_FRAME_ENTRIES_MAX ||
+        if (!fits(packing, gathered, bytes) || gathered->count == DGRAFT_FRAME_ENTRIES_MAX ||
             !dgraft_pieces_add_slot(&driver->send_pieces, slot)) {
             return;
         }
@@ -144,19 +163,21 @@ static void gather_from_window(struct dgraft_driver *driver, const struct dgraft
     }
 }
 
-static void gather_from_storage(struct dgraft_driver *driver, const struct dgraft_action_send *send,
-                                struct gathered *gathered)
+/* Reads what the window does not hold: for all frames of the SEND at once. */
+static void read_back(struct dgraft_driver *driver, struct packing *packing, size_t room)
 {
-    dgraft_index first = send->message.u.append.prev.index + 1;
-    dgraft_index last = send->last.index < driver->durable ? send->last.index : driver->durable;
+    dgraft_index first = packing->message.u.append.prev.index + 1;
+    dgraft_index last = packing->send->last.index < driver->durable ? packing->send->last.index : driver->durable;
     uint32_t count = 0;
     size_t used = 0;
     struct dgraft_why why;
     if (first > last) {
         return;
     }
+    room = room < packing->send_room ? packing->send_room : room;
+    dgraft_driver_take_back(driver); /* an append before may have left from the same scratch */
     enum dgraft_status status =
-        dgraft_storage_read(driver->storage, first, last, driver->send_scratch, gathered->room, &count, &used, &why);
+        dgraft_storage_read(driver->storage, first, last, driver->send_scratch, room, &count, &used, &why);
     if (status == DGRAFT_STATUS_TOO_LARGE &&
         dgraft_driver_grow(&driver->send_scratch, &driver->send_scratch_bytes, used)) {
         status = dgraft_storage_read(driver->storage, first, first, driver->send_scratch, used, &count, &used, &why);
@@ -166,64 +187,105 @@ static void gather_from_storage(struct dgraft_driver *driver, const struct dgraf
                           (unsigned long long)first, why.text);
         return;
     }
+    packing->stored = driver->send_scratch;
+    packing->stored_bytes = used;
+}
+
+static void gather_from_storage(struct dgraft_driver *driver, struct packing *packing, struct gathered *gathered)
+{
+    if (packing->bytes == 0) {
+        read_back(driver, packing, gathered->room);
+    }
     struct dgraft_record record;
-    size_t offset = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        size_t consumed = 0;
-        if (dgraft_record_decode_header(driver->send_scratch + offset, used - offset, &record) != DGRAFT_ACCEPT) {
-            return;
+    while (gathered->bytes < packing->stored_bytes && gathered->count < DGRAFT_FRAME_ENTRIES_MAX &&
+           dgraft_record_decode_header(packing->stored + gathered->bytes, packing->stored_bytes - gathered->bytes,
+                                       &record) == DGRAFT_ACCEPT) {
+        const uint64_t bytes = dgraft_record_bytes(record.entry.payload_bytes);
+        if (!fits(packing, gathered, bytes)) {
+            break;
         }
-        consumed = dgraft_record_bytes(record.entry.payload_bytes);
-        offset += consumed;
+        gathered->count++;
+        gathered->bytes += bytes;
         gathered->last_term = record.entry.term;
     }
-    if (dgraft_pieces_add(&driver->send_pieces, driver->send_scratch, used)) {
-        gathered->count = count;
-        gathered->bytes = used;
+    if (gathered->count == 0 || !dgraft_pieces_add(&driver->send_pieces, packing->stored, gathered->bytes)) {
+        gathered->count = 0;
+        return;
     }
+    packing->stored += gathered->bytes;
+    packing->stored_bytes -= gathered->bytes;
 }
 
 /* The log may have been overwritten since the core spoke: then the ends do not have the terms that it named. */
-static bool ends_hold(const struct dgraft_driver *driver, const struct dgraft_action_send *send,
+static bool ends_hold(const struct dgraft_driver *driver, const struct packing *packing,
                       const struct gathered *gathered)
 {
-    struct dgraft_position prev = send->message.u.append.prev;
+    struct dgraft_position prev = packing->message.u.append.prev;
+    const struct dgraft_position last = packing->send->last;
     const struct window_slot *slot = dgraft_window_at(&driver->window, prev.index);
     if (slot != NULL && slot->entry.term != prev.term) {
         return false;
     }
-    if (slot == NULL && prev.index > 0 && dgraft_storage_term_at(driver->storage, prev.index) != prev.term) {
+    if (slot == NULL && prev.index > 0 && packing->bytes == 0 &&
+        dgraft_storage_term_at(driver->storage, prev.index) != prev.term) {
         return false;
     }
-    if (prev.index + gathered->count == send->last.index) {
-        return gathered->last_term == send->last.term;
+    if (prev.index + gathered->count == last.index) {
+        return gathered->last_term == last.term;
     }
-    return gathered->last_term <= send->last.term;
+    return gathered->last_term <= last.term;
+}
+
+/* Gathers the next frame's records behind its head's place. Returns false when there is nothing to send. */
+static bool gather(struct dgraft_driver *driver, struct packing *packing, struct gathered *gathered)
+{
+    struct pieces *pieces = &driver->send_pieces;
+    pieces->items[0] = (struct iovec){.iov_base = driver->send_heads, .iov_len = 0};
+    pieces->count = 1;
+    *gathered = (struct gathered){.room = room_for(driver, packing)};
+    if (packing->stored_bytes == 0) {
+        gather_from_window(driver, packing, gathered);
+    }
+    if (gathered->count == 0) {
+        pieces->count = 1;
+        gather_from_storage(driver, packing, gathered);
+    }
+    /* Only now: reading records back may have flushed. */
+    if (driver->send_heads_count == DRIVER_HEADS_MAX) {
+        dgraft_driver_flush(driver);
+    }
+    pieces->items[0].iov_base = driver->send_heads[driver->send_heads_count];
+    return gathered->count > 0 && ends_hold(driver, packing, gathered);
 }
 
 static void send_append(struct dgraft_driver *driver, const struct dgraft_action_send *send)
 {
-    struct dgraft_message message = send->message;
-    struct gathered gathered = {.room = room_for(driver, send)};
-    dgraft_index prev = message.u.append.prev.index;
-    dgraft_node_set receivers = send->receivers & ~behind_fragments(driver, send->receivers);
-    if (receivers != 0) {
-        gather_from_window(driver, send, &gathered);
+    const dgraft_index prev = send->message.u.append.prev.index;
+    const dgraft_node_set receivers = send->receivers & ~behind_fragments(driver, send->receivers);
+    dgraft_node_set sent = 0;
+    struct packing packing;
+    struct gathered gathered;
+    begin_packing(driver, send, &packing);
+    struct dgraft_append *append = &packing.message.u.append;
+    bool more = receivers != 0;
+    while (more && gather(driver, &packing, &gathered)) {
+        append->count = gathered.count;
+        const size_t size = encode_head(driver, &packing.message, receivers);
+        const dgraft_index last = append->prev.index + gathered.count;
+        const bool fragmented = size + gathered.bytes > driver->options.transport->datagram_bytes_max;
+        driver->frames_sent++;
+        if (fragmented) {
+            sent = send_in_fragments(driver, receivers, append_key(&packing.message, last));
+        } else {
+            sent = receivers;
+            send_datagram(driver, receivers, DGRAFT_PIECES_UNTIL_FLUSH);
+            driver->send_heads_count++;
+        }
+        packing.bytes += gathered.bytes;
+        append->prev = (struct dgraft_position){.index = last, .term = gathered.last_term};
+        more = !fragmented && last < send->last.index && packing.bytes + packing.frame_room <= packing.send_room;
     }
-    if (receivers != 0 && gathered.count == 0) {
-        driver->send_pieces.count = 1;
-        gather_from_storage(driver, send, &gathered);
-    }
-    if (gathered.count == 0 || !ends_hold(driver, send, &gathered)) {
-        say_sent(driver, send, send->receivers, prev, 0);
-        return;
-    }
-    message.u.append.count = gathered.count;
-    size_t size = encode_head(driver, &message, receivers);
-    bool fragmented = size + gathered.bytes > driver->options.transport->datagram_bytes_max;
-    dgraft_index last = prev + gathered.count;
-    dgraft_node_set sent = send_frame(driver, receivers, fragmented ? receivers : 0, append_key(&message, last));
-    say_sent(driver, send, sent, last, gathered.bytes);
+    say_sent(driver, send, sent, append->prev.index, packing.bytes);
     say_sent(driver, send, send->receivers & ~sent, prev, 0);
 }
 
@@ -231,14 +293,14 @@ void dgraft_driver_send(struct dgraft_driver *driver, const struct dgraft_action
 {
     uint8_t head[DGRAFT_FRAME_HEAD_MAX];
     const struct dgraft_message *message = &send->message;
-    bool entries = message->type == DGRAFT_MESSAGE_APPEND && send->last.index > message->u.append.prev.index;
-    /* The first piece is the head's place; dgraft_driver_open made room for it. */
-    driver->send_pieces.items[0] = (struct iovec){.iov_base = head, .iov_len = 0};
-    driver->send_pieces.count = 1;
-    if (entries) {
+    if (message->type == DGRAFT_MESSAGE_APPEND && send->last.index > message->u.append.prev.index) {
         send_append(driver, send);
         return;
     }
+    /* The first piece is the head's place; dgraft_driver_open made room for it. A head is small, and copied. */
+    driver->send_pieces.items[0] = (struct iovec){.iov_base = head, .iov_len = 0};
+    driver->send_pieces.count = 1;
     (void)encode_head(driver, message, send->receivers);
-    (void)send_frame(driver, send->receivers, 0, 0);
+    driver->frames_sent++;
+    send_datagram(driver, send->receivers, DGRAFT_PIECES_FOR_CALL);
 }

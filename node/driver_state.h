@@ -36,8 +36,11 @@
 /* MEMBERSHIP entries taken from one frame; what follows more of them comes again. */
 #define DRIVER_MEMBERSHIPS_MAX 8u
 
-/* Records in one frame that travels in fragments, unless the first alone is larger. */
+/* Records in one frame that travels in fragments, unless the first alone is larger; and in all frames of one SEND. */
 #define DRIVER_FRAGMENTED_BYTES (64u * 1024)
+
+/* Appends that may wait for flush: their heads stay until then. */
+#define DRIVER_HEADS_MAX 128u
 
 enum write_state {
     WRITE_IDLE,
@@ -136,6 +139,8 @@ struct dgraft_driver {
     const uint8_t *frame_records;       /* its records */
     struct dgraft_buffer *frame_buffer;
     struct pieces send_pieces;
+    uint8_t (*send_heads)[DGRAFT_FRAME_HEAD_MAX]; /* of appends sent since the last flush */
+    uint32_t send_heads_count;
     uint8_t *send_scratch; /* records read back from segments */
     size_t send_scratch_bytes;
     bool more_waits; /* datagrams or entries are left for the next turn */
@@ -171,6 +176,11 @@ struct dgraft_driver {
 void dgraft_driver_log(struct dgraft_driver *driver, enum dgraft_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool dgraft_driver_grow(uint8_t **bytes, size_t *capacity, size_t wanted);
+/* Flushes the peers' transport. Appends are sent from where head and records lie; from here on they lie there no more
+ * for the carrier's sake. */
+void dgraft_driver_flush(struct dgraft_driver *driver);
+/* The same if an append was sent since the last flush: before records may be released, or written over. */
+void dgraft_driver_take_back(struct dgraft_driver *driver);
 
 /* driver_step.c */
 

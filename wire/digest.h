@@ -12,7 +12,14 @@
 /* Of `size` contiguous bytes, at least DGRAFT_DIGEST_FROM. */
 uint64_t dgraft_digest(const uint8_t *bytes, size_t size);
 
-/* Of a head followed by pieces. */
+/* Of a head, at least DGRAFT_DIGEST_FROM, followed by pieces. */
 uint64_t dgraft_digest_pieces(const uint8_t *head, size_t head_bytes, const struct iovec *pieces, size_t count);
+
+/* The same two by one way: with what every processor has, and with AVX2, which the processor must have where the build
+ * knows it. The above choose. */
+uint64_t dgraft_digest_plain(const uint8_t *bytes, size_t size);
+uint64_t dgraft_digest_pieces_plain(const uint8_t *head, size_t head_bytes, const struct iovec *pieces, size_t count);
+uint64_t dgraft_digest_avx2(const uint8_t *bytes, size_t size);
+uint64_t dgraft_digest_pieces_avx2(const uint8_t *head, size_t head_bytes, const struct iovec *pieces, size_t count);
 
 #endif

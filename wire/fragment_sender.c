@@ -157,6 +157,14 @@ static void remove_message(struct dgraft_fragments *fragments, struct dgraft_lan
     free(message);
 }
 
+/* Is through with a message. A piece of it that was sent again may still wait for flush in the carrier, which reads it
+ * from the image. */
+static void end_message(struct dgraft_fragments *fragments, struct dgraft_lane *lane, struct outgoing *message)
+{
+    fragments->transport->ops->flush(fragments->transport);
+    remove_message(fragments, lane, message);
+}
+
 /* How many messages of a lane are sent at once, the oldest first: no more than a receiver puts together, or it would
  * forget of one what it has acknowledged. */
 static uint32_t active_count(const struct dgraft_fragments *fragments, const struct dgraft_lane *lane)
@@ -240,6 +248,7 @@ static void send_run(struct dgraft_fragments *fragments, struct dgraft_lane *lan
                                              .class_ = DGRAFT_SEND_ONE_WAY,
                                              .pieces = &span,
                                              .piece_count = 1,
+                                             .life = DGRAFT_PIECES_UNTIL_FLUSH,
                                              .segment_bytes = run->count > 1 ? unit : 0};
     /* What the carrier refuses is as good as lost, and is sent again. */
     (void)fragments->transport->ops->send(fragments->transport, &outgoing);
@@ -514,7 +523,7 @@ enum dgraft_refusal dgraft_fragments_take_ack(struct dgraft_fragments *fragments
     find_lost(fragments, lane, news.newest);
     if (message->acknowledged_count == message->count) {
         fragments->stats.messages_sent++;
-        remove_message(fragments, lane, message);
+        end_message(fragments, lane, message);
     }
     lane->timer_ns = lane->flow.on_the_way_bytes > 0 ? now_ns + dgraft_flow_wait(&lane->flow, &fragments->bounds)
                                                      : DGRAFT_FRAGMENT_NEVER;
@@ -545,7 +554,7 @@ static void give_up(struct dgraft_fragments *fragments, struct dgraft_lane *lane
         next = message->next;
         if (now_ns >= message->deadline_ns) {
             fragments->stats.messages_given_up++;
-            remove_message(fragments, lane, message);
+            end_message(fragments, lane, message);
         } else {
             dgraft_fragments_wake_by(fragments, message->deadline_ns);
         }

@@ -46,7 +46,13 @@ static bool peer_address(const struct dgraft_transport *transport, dgraft_node_i
     return transport->datagram_bytes_max > 0 && id == 2;
 }
 
-static const struct dgraft_transport_ops ops = {.name = "fuzz", .peer_address = peer_address, .send = send_checked};
+static void flush(struct dgraft_transport *transport)
+{
+    require(transport->datagram_bytes_max > 0);
+}
+
+static const struct dgraft_transport_ops ops = {
+    .name = "fuzz", .peer_address = peer_address, .send = send_checked, .flush = flush};
 
 /* Makes the checksum fit. */
 static void seal(uint8_t *bytes, size_t size)

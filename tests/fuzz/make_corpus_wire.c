@@ -163,7 +163,12 @@ static enum dgraft_status send_seen(struct dgraft_transport *transport, const st
     return DGRAFT_OK;
 }
 
-static const struct dgraft_transport_ops seen_ops = {.name = "seen", .send = send_seen};
+static void flush_nothing(struct dgraft_transport *transport)
+{
+    (void)transport;
+}
+
+static const struct dgraft_transport_ops seen_ops = {.name = "seen", .send = send_seen, .flush = flush_nothing};
 
 /* The stream that the fuzzer's own sender uses: it follows from its seed. */
 static uint64_t own_stream(void)

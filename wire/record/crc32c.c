@@ -5,7 +5,8 @@
 #include <isa-l/crc.h>
 #include <string.h>
 
-/* Up to here the instruction is faster than ISA-L's call and set-up. */
+/* Below this the instruction is faster than ISA-L's call and set-up (13 against 18 ns for 128 bytes, 17 against 24 for
+ * 168). From here on ISA-L folds, and takes half the time (13 against 25 ns for 256 bytes, 17 against 97 for 1 KiB). */
 #define SHORT_BYTES 256u
 
 /* crc32_iscsi takes an int; a multiple of 8 keeps its later chunks aligned. */
@@ -67,7 +68,7 @@ static uint32_t sum_long(uint32_t state, const uint8_t *at, size_t size)
 
 uint32_t dgraft_crc32c(uint32_t crc, const void *bytes, size_t size)
 {
-    if (size <= SHORT_BYTES && has_instruction()) {
+    if (size < SHORT_BYTES && has_instruction()) {
         return ~sum_short(~crc, bytes, size);
     }
     return ~sum_long(~crc, bytes, size);

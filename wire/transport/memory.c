@@ -1,4 +1,5 @@
-/* The in-process carrier. Nothing here decides a fate: whoever owns the hub does, in `deliver`. */
+/* The in-process carrier. Nothing here decides a fate: whoever owns the hub does, in `deliver`. What the sender retains
+ * until flush is read when it is flushed, so that whoever changes it too early shows in simulations and tests. */
 #include "pieces.h"
 
 #include <dgraft/transport.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #define NAME_BYTES_MAX 31u
+#define RETAINED_MAX   64u /* sends that wait for flush; one more flushes them */
 
 struct letter {
     struct dgraft_buffer *buffer;
@@ -22,7 +24,9 @@ struct carrier {
     struct dgraft_address self;
     struct dgraft_address peers[DGRAFT_NODE_ID_MAX]; /* of id at [id - 1]; size 0: none */
     struct dgraft_transport_stats stats;
-    uint8_t *gathered;      /* datagram_bytes_max: one datagram of a message that lies in pieces */
+    uint8_t *gathered; /* datagram_bytes_max: one datagram of a message that lies in pieces */
+    struct dgraft_outgoing retained[RETAINED_MAX]; /* their lists of pieces are on the heap */
+    size_t retained_count;
     struct letter *letters; /* a ring */
     size_t letters_max;
     size_t letters_first;
@@ -174,17 +178,13 @@ static void send_to_all(struct carrier *carrier, const struct dgraft_outgoing *o
     }
 }
 
-static enum dgraft_status memory_send(struct dgraft_transport *transport, const struct dgraft_outgoing *outgoing)
+static void send_now(struct carrier *carrier, const struct dgraft_outgoing *outgoing)
 {
-    struct carrier *carrier = carrier_of(transport);
     size_t left = dgraft_pieces_bytes(outgoing->pieces, outgoing->piece_count);
-    size_t datagram = outgoing->segment_bytes != 0 ? outgoing->segment_bytes : left;
-    if (datagram > transport->datagram_bytes_max) {
-        return DGRAFT_STATUS_TOO_LARGE;
-    }
+    const size_t datagram = outgoing->segment_bytes != 0 ? outgoing->segment_bytes : left;
     if (outgoing->segment_bytes == 0 && outgoing->piece_count == 1) {
         send_to_all(carrier, outgoing, outgoing->pieces[0].iov_base, left);
-        return DGRAFT_OK;
+        return;
     }
     struct dgraft_pieces pieces = {.items = outgoing->pieces, .count = outgoing->piece_count};
     do {
@@ -193,12 +193,53 @@ static enum dgraft_status memory_send(struct dgraft_transport *transport, const 
         send_to_all(carrier, outgoing, carrier->gathered, size);
         left -= size;
     } while (left > 0);
-    return DGRAFT_OK;
+}
+
+static void retained_free(const struct dgraft_outgoing *outgoing)
+{
+    free((void *)(uintptr_t)outgoing->pieces);
 }
 
 static void memory_flush(struct dgraft_transport *transport)
 {
-    (void)transport; /* nothing is ever queued */
+    struct carrier *carrier = carrier_of(transport);
+    for (size_t i = 0; i < carrier->retained_count; i++) {
+        send_now(carrier, &carrier->retained[i]);
+        retained_free(&carrier->retained[i]);
+    }
+    carrier->retained_count = 0;
+}
+
+/* Keeps a send for flush. Returns false when there is no memory for its list. */
+static bool retain(struct carrier *carrier, const struct dgraft_outgoing *outgoing)
+{
+    struct iovec *pieces = calloc(outgoing->piece_count, sizeof *pieces);
+    if (pieces == NULL) {
+        return false;
+    }
+    memcpy(pieces, outgoing->pieces, outgoing->piece_count * sizeof *pieces);
+    struct dgraft_outgoing *kept = &carrier->retained[carrier->retained_count++];
+    *kept = *outgoing;
+    kept->pieces = pieces;
+    return true;
+}
+
+static enum dgraft_status memory_send(struct dgraft_transport *transport, const struct dgraft_outgoing *outgoing)
+{
+    struct carrier *carrier = carrier_of(transport);
+    const size_t datagram = outgoing->segment_bytes != 0 ? outgoing->segment_bytes
+                                                         : dgraft_pieces_bytes(outgoing->pieces, outgoing->piece_count);
+    if (datagram > transport->datagram_bytes_max) {
+        return DGRAFT_STATUS_TOO_LARGE;
+    }
+    const bool waits = outgoing->life == DGRAFT_PIECES_UNTIL_FLUSH && outgoing->piece_count > 0;
+    if (!waits || carrier->retained_count == RETAINED_MAX) {
+        memory_flush(transport); /* what was sent before it leaves before it */
+    }
+    if (!waits || !retain(carrier, outgoing)) {
+        send_now(carrier, outgoing);
+    }
+    return DGRAFT_OK;
 }
 
 static size_t memory_receive(struct dgraft_transport *transport, struct dgraft_datagram *out, size_t count)
@@ -251,6 +292,9 @@ static void memory_close(struct dgraft_transport *transport)
     for (; carrier->letters_count > 0; carrier->letters_count--) {
         dgraft_buffer_release(carrier->letters[carrier->letters_first].buffer);
         carrier->letters_first = (carrier->letters_first + 1) % carrier->letters_max;
+    }
+    while (carrier->retained_count > 0) {
+        retained_free(&carrier->retained[--carrier->retained_count]);
     }
     free(carrier->letters);
     free(carrier->gathered);

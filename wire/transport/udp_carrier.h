@@ -1,8 +1,8 @@
 /* What the files of the udp carrier share: the carrier itself, its send queue and its receive buffers.
  *
- * A UDP message costs per datagram and system call, not per byte: what is sent is queued in an arena and handed over in
- * one sendmmsg; equal segments go as one message with UDP_SEGMENT; coalesced messages (UDP_GRO) are split into views
- * of one buffer.
+ * A UDP message costs per datagram and system call, not per byte: what is sent is queued, as a list of where it lies,
+ * and handed over in one sendmmsg; datagrams of one size go as one message with UDP_SEGMENT, which the kernel gathers;
+ * coalesced messages (UDP_GRO) are split into views of one buffer.
  */
 #ifndef DGRAFT_UDP_CARRIER_H
 #define DGRAFT_UDP_CARRIER_H
@@ -18,8 +18,9 @@
 #define UDP_DATAGRAM_BYTES_MAX     65000u
 #define UDP_SOCKET_BUFFER_DEFAULT  (4u * 1024 * 1024)
 
-#define UDP_DIRECT_BYTES     8192u /* from here on a datagram is not worth copying */
+#define UDP_DIRECT_BYTES     8192u /* from here on what is borrowed for a call only leaves at once, and is not copied */
 #define UDP_SEND_BATCH       128u  /* two of the largest sets of receivers */
+#define UDP_SEND_VECTORS     1024u /* as many as one message may have (IOV_MAX) */
 #define UDP_SEND_ARENA_BYTES (512u * 1024)
 
 /* A coalesced message is at most 64 KiB: so large is each place that one may arrive in. Of a place that never held much
@@ -31,26 +32,27 @@
 #define UDP_SPILL_BYTES   (32u * 1024 * 1024)
 #define UDP_CONTROL_BYTES 64u
 #define UDP_SEGMENTS_MAX  64u /* the kernel's, per message */
-#define UDP_CHUNK_PIECES  256u
 
 /* Room for the width of a message's segments, as the kernel wants to be told. */
 struct dgraft_udp_width {
     _Alignas(struct cmsghdr) uint8_t bytes[CMSG_SPACE(sizeof(uint16_t))];
 };
 
-/* Messages on their way into one sendmmsg. Datagrams of one size to the same receivers, queued one after the other, lie
- * one behind the other in the arena: they are one message of several segments. */
+/* Messages on their way into one sendmmsg. Datagrams of one size to the same receivers, queued one after the other, are
+ * one message of several segments: their vectors are neighbours, and the receivers' messages share them. */
 struct dgraft_udp_outbox {
     struct mmsghdr messages[UDP_SEND_BATCH];
-    struct iovec vectors[UDP_SEND_BATCH];
     struct dgraft_udp_width widths[UDP_SEND_BATCH];
-    unsigned segments[UDP_SEND_BATCH]; /* datagrams in the message */
+    size_t bytes[UDP_SEND_BATCH];      /* of the message */
+    unsigned segments[UDP_SEND_BATCH]; /* datagrams in it */
     unsigned open_count;               /* the newest messages, one per receiver, that more segments may join; 0: none */
     size_t open_width;                 /* of their segments */
     struct sockaddr_in6 receivers[UDP_SEND_BATCH];
     int errors[UDP_SEND_BATCH]; /* after handing over: errno of what was refused, else 0 */
     unsigned count;
-    uint8_t *arena;
+    struct iovec vectors[UDP_SEND_VECTORS]; /* into the arena, or to where the sender retains the bytes */
+    unsigned vector_count;
+    uint8_t *arena; /* copies of what was borrowed for a call */
     size_t arena_bytes;
     size_t arena_used;
 };

@@ -1,5 +1,5 @@
-/* What leaves by udp. A small datagram is copied into the arena and waits for flush; a large one, and a message cut
- * into segments, leave at once from where they lie, segments as one message to the kernel per 64 of them.
+/* What leaves by udp: queued until flush. What the sender retains until then is sent from where it lies; what it lends
+ * for the call is copied when it is small, and flushed at once when it is large.
  *
  * Nothing here fails: what the operating system refuses is counted, and as good as lost.
  */
@@ -139,27 +139,32 @@ static void send_plainly(struct dgraft_udp *udp, unsigned at)
 {
     struct dgraft_udp_outbox *out = &udp->out;
     struct mmsghdr messages[UDP_SEGMENTS_MAX];
-    struct iovec vectors[UDP_SEGMENTS_MAX];
+    struct iovec vectors[UDP_SEND_VECTORS + UDP_SEGMENTS_MAX];
+    size_t sizes[UDP_SEGMENTS_MAX] = {0};
     int errors[UDP_SEGMENTS_MAX] = {0};
+    const struct msghdr *whole = &out->messages[at].msg_hdr;
+    struct dgraft_pieces pieces = {.items = whole->msg_iov, .count = whole->msg_iovlen};
     const size_t width = width_of(&out->widths[at]);
-    uint8_t *bytes = out->vectors[at].iov_base;
-    size_t left = out->vectors[at].iov_len;
+    size_t left = out->bytes[at];
+    size_t used = 0;
     unsigned count = 0;
     for (; left > 0 && count < UDP_SEGMENTS_MAX; count++) {
-        const size_t size = left < width ? left : width;
-        vectors[count] = (struct iovec){.iov_base = bytes, .iov_len = size};
-        messages[count] = (struct mmsghdr){.msg_hdr = {.msg_name = out->messages[at].msg_hdr.msg_name,
-                                                       .msg_namelen = out->messages[at].msg_hdr.msg_namelen,
-                                                       .msg_iov = &vectors[count],
-                                                       .msg_iovlen = 1}};
-        bytes += size;
-        left -= size;
+        const size_t first = used;
+        sizes[count] = left < width ? left : width;
+        for (size_t rest = sizes[count]; rest > 0; rest -= vectors[used++].iov_len) {
+            vectors[used] = dgraft_pieces_next(&pieces, rest);
+        }
+        left -= sizes[count];
+        messages[count] = (struct mmsghdr){.msg_hdr = {.msg_name = whole->msg_name,
+                                                       .msg_namelen = whole->msg_namelen,
+                                                       .msg_iov = &vectors[first],
+                                                       .msg_iovlen = used - first}};
     }
     hand_over(udp, messages, errors, count);
     for (unsigned i = 0; i < count; i++) {
         udp->stats.send_failures += errors[i] != 0;
         udp->stats.sent_datagrams += errors[i] == 0;
-        udp->stats.sent_bytes += errors[i] == 0 ? vectors[i].iov_len : 0;
+        udp->stats.sent_bytes += errors[i] == 0 ? sizes[i] : 0;
     }
 }
 
@@ -171,7 +176,7 @@ void dgraft_udp_flush(struct dgraft_transport *transport)
     for (unsigned i = 0; i < out->count; i++) {
         if (out->errors[i] == 0) {
             udp->stats.sent_datagrams += out->segments[i];
-            udp->stats.sent_bytes += out->vectors[i].iov_len;
+            udp->stats.sent_bytes += out->bytes[i];
         } else if (out->segments[i] > 1 && segmentation_refused(udp, out->errors[i], width_of(&out->widths[i]))) {
             send_plainly(udp, i);
         } else {
@@ -180,6 +185,7 @@ void dgraft_udp_flush(struct dgraft_transport *transport)
     }
     out->count = 0;
     out->open_count = 0;
+    out->vector_count = 0;
     out->arena_used = 0;
 }
 
@@ -190,7 +196,7 @@ static bool joins(const struct dgraft_udp *udp, size_t size, const struct receiv
     const unsigned first = out->count - out->open_count;
     if (size == 0 || out->open_count == 0 || out->open_count != list->count || size > out->open_width ||
         !udp->segmentation || out->open_width > udp->segment_bytes_max || out->segments[first] >= UDP_SEGMENTS_MAX ||
-        out->vectors[first].iov_len + size > UDP_DATAGRAM_BYTES_MAX) {
+        out->bytes[first] + size > UDP_DATAGRAM_BYTES_MAX) {
         return false;
     }
     for (unsigned i = 0; i < list->count; i++) {
@@ -202,180 +208,105 @@ static bool joins(const struct dgraft_udp *udp, size_t size, const struct receiv
     return true;
 }
 
+/* The vectors of the newest message became more by a segment of `size` bytes. */
 static void join(struct dgraft_udp_outbox *out, size_t size)
 {
     for (unsigned at = out->count - out->open_count; at < out->count; at++) {
+        struct msghdr *message = &out->messages[at].msg_hdr;
         if (out->segments[at]++ == 1) {
             width_set(&out->widths[at], out->open_width);
-            out->messages[at].msg_hdr.msg_control = &out->widths[at];
-            out->messages[at].msg_hdr.msg_controllen = sizeof out->widths[at].bytes;
+            message->msg_control = &out->widths[at];
+            message->msg_controllen = sizeof out->widths[at].bytes;
         }
-        out->vectors[at].iov_len += size;
+        message->msg_iovlen = (size_t)(&out->vectors[out->vector_count] - message->msg_iov);
+        out->bytes[at] += size;
     }
     if (size < out->open_width) {
         out->open_count = 0; /* only the last segment may be shorter */
     }
 }
 
-/* Queues the next `size` bytes of pieces as one datagram to all receivers: copied once. */
-static void queue(struct dgraft_udp *udp, struct dgraft_pieces *pieces, size_t size, const struct receivers *list)
+/* Makes a message per receiver of the vectors from `first` on. */
+static void begin(struct dgraft_udp_outbox *out, unsigned first, size_t size, const struct receivers *list)
 {
-    struct dgraft_udp_outbox *out = &udp->out;
-    if (out->count + list->count > UDP_SEND_BATCH || size > out->arena_bytes - out->arena_used) {
-        dgraft_udp_flush(&udp->transport);
-    }
-    assert(size <= out->arena_bytes);
-    uint8_t *bytes = out->arena + out->arena_used;
-    dgraft_pieces_copy(pieces, bytes, size);
-    out->arena_used += size;
-    if (joins(udp, size, list)) {
-        join(out, size);
-        return;
-    }
     for (unsigned i = 0; i < list->count; i++) {
-        unsigned at = out->count++;
+        const unsigned at = out->count++;
         out->receivers[at] = list->items[i];
-        out->vectors[at] = (struct iovec){.iov_base = bytes, .iov_len = size};
+        out->bytes[at] = size;
         out->segments[at] = 1;
         out->messages[at] = (struct mmsghdr){.msg_hdr = {.msg_name = &out->receivers[at],
                                                          .msg_namelen = list->sizes[i],
-                                                         .msg_iov = &out->vectors[at],
-                                                         .msg_iovlen = 1}};
+                                                         .msg_iov = out->vectors + first,
+                                                         .msg_iovlen = out->vector_count - first}};
     }
     out->open_count = size > 0 ? list->count : 0;
     out->open_width = size;
 }
 
-static void queue_segments(struct dgraft_udp *udp, struct dgraft_pieces pieces, size_t bytes, size_t segment_bytes,
-                           const struct receivers *list)
+/* Adds a vector to the message whose vectors begin at `first`; neighbours in memory become one. */
+static void add_vector(struct dgraft_udp_outbox *out, unsigned first, struct iovec vector)
 {
-    do {
-        size_t size = bytes < segment_bytes ? bytes : segment_bytes;
-        queue(udp, &pieces, size, list);
-        bytes -= size;
-    } while (bytes > 0);
+    if (out->vector_count > first) {
+        struct iovec *last = &out->vectors[out->vector_count - 1];
+        if ((uint8_t *)last->iov_base + last->iov_len == (uint8_t *)vector.iov_base) {
+            last->iov_len += vector.iov_len;
+            return;
+        }
+    }
+    assert(out->vector_count < UDP_SEND_VECTORS);
+    out->vectors[out->vector_count++] = vector;
 }
 
-/* Views the next `bytes` of pieces as a list of vectors, and moves on. Returns how many; 0 when there are too many. */
-static size_t slice(struct dgraft_pieces *pieces, size_t bytes, struct iovec vectors[UDP_CHUNK_PIECES])
+static size_t vectors_needed(struct dgraft_pieces pieces, size_t bytes)
 {
     size_t count = 0;
-    while (bytes > 0) {
-        if (count == UDP_CHUNK_PIECES) {
-            return 0;
-        }
-        size_t left = pieces->items->iov_len - pieces->offset;
-        size_t part = left < bytes ? left : bytes;
-        if (part > 0) {
-            vectors[count].iov_base = (uint8_t *)pieces->items->iov_base + pieces->offset;
-            vectors[count++].iov_len = part;
-        }
-        bytes -= part;
-        pieces->offset += part;
-        if (pieces->offset == pieces->items->iov_len) {
-            pieces->items++;
-            pieces->count--;
-            pieces->offset = 0;
-        }
+    for (; bytes > 0; count++) {
+        bytes -= dgraft_pieces_next(&pieces, bytes).iov_len;
     }
     return count;
 }
 
-/* Up to 64 segments: one message to the kernel. */
-struct chunk {
-    struct dgraft_pieces pieces; /* from where it begins */
-    size_t bytes;
-    size_t segment_bytes;
-    struct iovec vectors[UDP_CHUNK_PIECES];
-    size_t vector_count;
-};
-
-/* Sends a chunk to each receiver; those that refuse it as one get plain datagrams. */
-static void send_chunk(struct dgraft_udp *udp, struct chunk *chunk, struct receivers *list)
+/* Queues the next `size` bytes of pieces as one datagram to all receivers: copied, or as a list of where they lie. */
+static void queue(struct dgraft_udp *udp, struct dgraft_pieces *pieces, size_t size, bool copies,
+                  const struct receivers *list)
 {
-    struct dgraft_udp_width control;
-    width_set(&control, chunk->segment_bytes);
-    struct mmsghdr messages[DGRAFT_NODE_ID_MAX];
-    int errors[DGRAFT_NODE_ID_MAX];
-    for (unsigned i = 0; i < list->count; i++) {
-        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &list->items[i],
-                                                   .msg_namelen = list->sizes[i],
-                                                   .msg_iov = chunk->vectors,
-                                                   .msg_iovlen = chunk->vector_count,
-                                                   .msg_control = &control,
-                                                   .msg_controllen = sizeof control.bytes}};
+    struct dgraft_udp_outbox *out = &udp->out;
+    size_t needed = copies ? 1 : vectors_needed(*pieces, size);
+    if (needed > UDP_SEND_VECTORS) { /* more than a message may have */
+        copies = true;
+        needed = 1;
     }
-    hand_over(udp, messages, errors, list->count);
-    size_t segments = (chunk->bytes + chunk->segment_bytes - 1) / chunk->segment_bytes;
-    struct receivers plain = {.count = 0};
-    for (unsigned i = 0; i < list->count; i++) {
-        if (errors[i] == 0) {
-            udp->stats.sent_datagrams += segments;
-            udp->stats.sent_bytes += chunk->bytes;
-        } else if (segmentation_refused(udp, errors[i], chunk->segment_bytes)) {
-            plain.items[plain.count] = list->items[i];
-            plain.sizes[plain.count++] = list->sizes[i];
-        } else {
-            udp->stats.send_failures += segments;
-        }
+    if (out->count + list->count > UDP_SEND_BATCH || needed > UDP_SEND_VECTORS - out->vector_count ||
+        (copies && size > out->arena_bytes - out->arena_used)) {
+        dgraft_udp_flush(&udp->transport);
     }
-    if (plain.count > 0) {
-        queue_segments(udp, chunk->pieces, chunk->bytes, chunk->segment_bytes, &plain);
+    const bool joined = joins(udp, size, list);
+    const unsigned first =
+        joined ? (unsigned)(out->messages[out->count - 1].msg_hdr.msg_iov - out->vectors) : out->vector_count;
+    if (copies && size > 0) {
+        assert(size <= out->arena_bytes - out->arena_used);
+        uint8_t *bytes = out->arena + out->arena_used;
+        dgraft_pieces_copy(pieces, bytes, size);
+        out->arena_used += size;
+        add_vector(out, first, (struct iovec){.iov_base = bytes, .iov_len = size});
     }
-}
-
-/* Sends a message of several segments, in chunks where that pays, otherwise as plain datagrams. */
-static void send_segments(struct dgraft_udp *udp, struct dgraft_pieces pieces, size_t bytes, size_t segment_bytes,
-                          struct receivers *list)
-{
-    size_t at_once = UDP_DATAGRAM_BYTES_MAX / segment_bytes;
-    if (at_once > UDP_SEGMENTS_MAX) {
-        at_once = UDP_SEGMENTS_MAX;
+    for (size_t left = copies ? 0 : size; left > 0;) {
+        const struct iovec vector = dgraft_pieces_next(pieces, left);
+        add_vector(out, first, vector);
+        left -= vector.iov_len;
     }
-    struct chunk chunk = {.segment_bytes = segment_bytes};
-    while (bytes > segment_bytes && at_once > 1 && udp->segmentation && segment_bytes <= udp->segment_bytes_max) {
-        chunk.pieces = pieces;
-        chunk.bytes = bytes < at_once * segment_bytes ? bytes : at_once * segment_bytes;
-        chunk.vector_count = slice(&pieces, chunk.bytes, chunk.vectors);
-        if (chunk.vector_count == 0) {
-            pieces = chunk.pieces;
-            break;
-        }
-        send_chunk(udp, &chunk, list);
-        bytes -= chunk.bytes;
-    }
-    if (bytes > 0) {
-        queue_segments(udp, pieces, bytes, segment_bytes, list);
-    }
-}
-
-/* Sends one large datagram from where its pieces lie: copying it into the queue would cost more than its own system
- * call. */
-static void send_directly(struct dgraft_udp *udp, struct dgraft_pieces pieces, size_t bytes, struct receivers *list)
-{
-    struct iovec vectors[UDP_CHUNK_PIECES];
-    struct mmsghdr messages[DGRAFT_NODE_ID_MAX];
-    int errors[DGRAFT_NODE_ID_MAX] = {0};
-    const size_t vector_count = slice(&pieces, bytes, vectors);
-    for (unsigned i = 0; i < list->count; i++) {
-        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_name = &list->items[i],
-                                                   .msg_namelen = list->sizes[i],
-                                                   .msg_iov = vectors,
-                                                   .msg_iovlen = vector_count}};
-    }
-    hand_over(udp, messages, errors, list->count);
-    for (unsigned i = 0; i < list->count; i++) {
-        udp->stats.send_failures += errors[i] != 0;
-        udp->stats.sent_datagrams += errors[i] == 0;
-        udp->stats.sent_bytes += errors[i] == 0 ? bytes : 0;
+    if (joined) {
+        join(out, size);
+    } else {
+        begin(out, first, size, list);
     }
 }
 
 enum dgraft_status dgraft_udp_send(struct dgraft_transport *transport, const struct dgraft_outgoing *outgoing)
 {
     struct dgraft_udp *udp = dgraft_udp_of(transport);
-    size_t bytes = dgraft_pieces_bytes(outgoing->pieces, outgoing->piece_count);
-    size_t datagram = outgoing->segment_bytes != 0 ? outgoing->segment_bytes : bytes;
+    size_t left = dgraft_pieces_bytes(outgoing->pieces, outgoing->piece_count);
+    const size_t datagram = outgoing->segment_bytes != 0 ? outgoing->segment_bytes : left;
     if (datagram > transport->datagram_bytes_max) {
         return DGRAFT_STATUS_TOO_LARGE;
     }
@@ -384,14 +315,16 @@ enum dgraft_status dgraft_udp_send(struct dgraft_transport *transport, const str
     if (list.count == 0) {
         return DGRAFT_OK;
     }
+    const bool retained = outgoing->life == DGRAFT_PIECES_UNTIL_FLUSH;
+    const bool copies = !retained && left < UDP_DIRECT_BYTES;
     struct dgraft_pieces pieces = {.items = outgoing->pieces, .count = outgoing->piece_count};
-    if (bytes <= datagram && bytes >= UDP_DIRECT_BYTES && outgoing->piece_count <= UDP_CHUNK_PIECES) {
-        dgraft_udp_flush(transport); /* what was queued before it leaves before it */
-        send_directly(udp, pieces, bytes, &list);
-    } else if (bytes <= datagram) {
-        queue(udp, &pieces, bytes, &list);
-    } else {
-        send_segments(udp, pieces, bytes, datagram, &list);
+    do {
+        const size_t size = left < datagram ? left : datagram;
+        queue(udp, &pieces, size, copies, &list);
+        left -= size;
+    } while (left > 0);
+    if (!retained && !copies) {
+        dgraft_udp_flush(transport); /* now, while the bytes are still there */
     }
     return DGRAFT_OK;
 }

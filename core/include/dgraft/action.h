@@ -39,8 +39,9 @@ struct dgraft_action_write {
                                     (of dgraft_core_membership, when it is that); 0: the event has them */
 };
 
-/* A SEND of entries (an APPEND with last.index > prev.index) is an upper bound: the host packs as many as one frame
- * holds, at most max_bytes unless the first alone is larger, and says with SENT how far it got. A host that meets
+/* A SEND of entries (an APPEND with last.index > prev.index) is an upper bound: the host packs as many as it
+ * likes, into one frame or several that each stand alone, at most max_bytes unless the first alone is larger, and says
+ * with one SENT how far it got. A host that meets
  * another term at prev or at the last entry packed than the core says, drops the SEND and answers SENT{last = prev}. */
 struct dgraft_action_send {
     dgraft_node_set receivers;

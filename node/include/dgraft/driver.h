@@ -245,7 +245,8 @@ void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driv
  * The transport stays open. NULL is ignored. */
 void dgraft_driver_close(struct dgraft_driver *driver);
 
-/* Forgets everything without writing: as kill -9 would. Callbacks do not come. For simulators. */
+/* Forgets everything without writing: as kill -9 would. Callbacks do not come. The transports must be closed without a
+ * flush: what waits in them lies in memory that is gone. For simulators. */
 void dgraft_driver_abandon(struct dgraft_driver *driver);
 
 #ifdef __cplusplus

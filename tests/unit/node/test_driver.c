@@ -430,6 +430,162 @@ Test(driver, drops_a_send_whose_entries_were_overwritten)
     close_alone(&alone);
 }
 
+/* The frames that left, one behind the other, and where each begins. */
+struct seen {
+    uint8_t bytes[1 << 17];
+    size_t begins[201];
+    size_t count;
+};
+
+static void see(void *context, const struct dgraft_address *from, const struct dgraft_address *to, const uint8_t *bytes,
+                size_t size)
+{
+    struct seen *seen = context;
+    (void)from;
+    (void)to;
+    const size_t begin = seen->begins[seen->count];
+    cr_assert(seen->count < 200 && size <= sizeof seen->bytes - begin);
+    memcpy(seen->bytes + begin, bytes, size);
+    seen->begins[++seen->count] = begin + size;
+}
+
+/* What was seen are frames that each stand alone; together they carry the entries from `next` on. Returns the last. */
+static dgraft_index expect_entries(const struct seen *seen, dgraft_index next)
+{
+    static struct dgraft_entry entries[DGRAFT_FRAME_ENTRIES_MAX];
+    for (size_t i = 0; i < seen->count; i++) {
+        struct dgraft_frame frame;
+        const size_t size = seen->begins[i + 1] - seen->begins[i];
+        cr_assert_eq(
+            dgraft_frame_decode(seen->bytes + seen->begins[i], size, entries, DGRAFT_FRAME_ENTRIES_MAX, &frame),
+            DGRAFT_ACCEPT, "frame %zu", i);
+        cr_assert_eq(frame.frame_bytes, size);
+        cr_assert_eq(frame.message.u.append.prev.index + 1, next, "frame %zu", i);
+        cr_assert_gt(frame.message.u.append.count, 0);
+        next += frame.message.u.append.count;
+    }
+    return next - 1;
+}
+
+/* A leader of one with `count` commands of 100 bytes committed, and a spy who stands for node 2. */
+struct spied {
+    struct alone alone;
+    struct call calls[600];
+    struct seen seen;
+    struct dgraft_memory_hub *hub;
+    struct dgraft_transport *spy;
+    struct dgraft_action_send send; /* of everything behind entry 1 */
+};
+
+static void open_spied(struct spied *spied, unsigned count)
+{
+    static char bytes[100];
+    open_alone(&spied->alone);
+    run(&spied->alone, 1000);
+    for (unsigned i = 0; i < count; i++) {
+        prepare(&spied->calls[i], bytes, sizeof bytes);
+        cr_assert_eq(dgraft_driver_propose(spied->alone.driver, &spied->calls[i].proposal), DGRAFT_OK);
+    }
+    run(&spied->alone, 100);
+    spied->seen.count = 0;
+    spied->hub = dgraft_memory_hub_open(see, &spied->seen);
+    cr_assert_eq(dgraft_memory_open(spied->hub, "spy", 1400, 10, &spied->spy), DGRAFT_OK);
+    cr_assert_eq(spied->spy->ops->peer_add(spied->spy, 2, "peer"), DGRAFT_OK);
+    spied->alone.driver->options.transport = spied->spy;
+    struct dgraft_core_status status;
+    dgraft_core_status(spied->alone.driver->core, &status);
+    spied->send =
+        (struct dgraft_action_send){.receivers = dgraft_node_set_of(2),
+                                    .last = status.last,
+                                    .max_bytes = 1 << 20,
+                                    .message = {.type = DGRAFT_MESSAGE_APPEND, .from = 1, .term = status.term}};
+    spied->send.message.u.append.prev = (struct dgraft_position){2, status.term};
+}
+
+static void close_spied(struct spied *spied)
+{
+    spied->alone.driver->answers_count = 0;
+    spied->alone.driver->options.transport = spied->alone.transport;
+    spied->spy->ops->close(spied->spy);
+    dgraft_memory_hub_close(spied->hub);
+    close_alone(&spied->alone);
+}
+
+/* Sends, and returns what the core is told: how far it got. */
+static struct dgraft_event_sent send_and_answer(struct spied *spied)
+{
+    struct dgraft_driver *driver = spied->alone.driver;
+    spied->seen.count = 0;
+    driver->answers_count = 0;
+    dgraft_driver_send(driver, &spied->send);
+    cr_assert_eq(driver->answers_count, 1, "one SEND is answered once, however many frames it became");
+    cr_assert_eq(spied->seen.count, 0, "what left waits for flush");
+    return driver->answers[driver->answers_first].u.sent;
+}
+
+Test(driver, sends_many_entries_as_frames_that_each_stand_alone)
+{
+    static struct spied spied;
+    open_spied(&spied, 100);
+    struct dgraft_event_sent sent = send_and_answer(&spied);
+    dgraft_driver_flush(spied.alone.driver);
+    cr_assert_eq(sent.last, spied.send.last.index);
+    cr_assert_eq(sent.bytes, 100 * dgraft_record_bytes(100));
+    cr_assert_eq(spied.seen.count, 100 / ((1400 - DGRAFT_FRAME_HEAD_MAX) / dgraft_record_bytes(100)) + 1);
+    cr_assert_eq(expect_entries(&spied.seen, 3), sent.last);
+    /* No more than the window of the slowest receiver has room for. */
+    spied.send.max_bytes = 5000;
+    sent = send_and_answer(&spied);
+    dgraft_driver_flush(spied.alone.driver);
+    cr_assert_leq(sent.bytes, 5000);
+    cr_assert_geq(sent.bytes, 5000 - 1400);
+    cr_assert_eq(expect_entries(&spied.seen, 3), sent.last);
+    /* A carrier that holds few messages gets one. */
+    spied.spy->on_way_max = 16;
+    sent = send_and_answer(&spied);
+    dgraft_driver_flush(spied.alone.driver);
+    cr_assert_eq(spied.seen.count, 1);
+    cr_assert_eq(expect_entries(&spied.seen, 3), sent.last);
+    close_spied(&spied);
+}
+
+Test(driver, reads_back_once_for_all_frames_of_a_send)
+{
+    static struct spied spied;
+    open_spied(&spied, 600);
+    dgraft_window_evict(&spied.alone.driver->window, spied.send.last.index, 0);
+    cr_assert_null(dgraft_window_at(&spied.alone.driver->window, 3), "only the segments have it");
+    struct dgraft_event_sent sent = send_and_answer(&spied);
+    dgraft_driver_flush(spied.alone.driver);
+    cr_assert_gt(sent.bytes, 60000);
+    cr_assert_leq(sent.bytes, 65536);
+    cr_assert_eq(expect_entries(&spied.seen, 3), sent.last);
+    /* Twice without a flush between: the scratch is written anew only when what lay there has left. */
+    (void)send_and_answer(&spied);
+    dgraft_driver_send(spied.alone.driver, &spied.send);
+    cr_assert_eq(expect_entries(&spied.seen, 3), sent.last, "the second has flushed the first");
+    spied.seen.count = 0;
+    dgraft_driver_flush(spied.alone.driver);
+    cr_assert_eq(expect_entries(&spied.seen, 3), sent.last);
+    close_spied(&spied);
+}
+
+/* Numbered execution: (1) a leader's append waits for flush; (2) in the same turn a newer leader has the entries
+ * overwritten, and the ring takes their place again; (3) flush. What leaves must be what was sent at (1). */
+Test(driver, lets_an_append_leave_before_its_entries_are_overwritten)
+{
+    static struct spied spied;
+    open_spied(&spied, 10);
+    (void)send_and_answer(&spied);
+    dgraft_driver_overwrite_after(spied.alone.driver, spied.send.last.index);
+    cr_assert_eq(spied.seen.count, 0, "nothing was overwritten");
+    dgraft_driver_overwrite_after(spied.alone.driver, spied.send.last.index - 1);
+    cr_assert_gt(spied.seen.count, 0);
+    cr_assert_eq(expect_entries(&spied.seen, 3), spied.send.last.index);
+    cr_assert_eq(spied.alone.driver->send_heads_count, 0);
+    close_spied(&spied);
+}
+
 /* A node of two with a carrier for peers (127.0.0.1:7001) and one for clients, and somebody who knocks at both. */
 struct doors {
     struct alone alone;

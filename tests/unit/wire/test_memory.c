@@ -60,6 +60,32 @@ static void expect_nothing(struct dgraft_transport *carrier)
     cr_assert_eq(carrier->ops->receive(carrier, &datagram, 1), 0);
 }
 
+static void queue_text(dgraft_node_set to, char *text, enum dgraft_piece_life life)
+{
+    struct iovec pieces[2] = {{text, 2}, {text + 2, strlen(text) - 2}};
+    struct dgraft_outgoing outgoing = {
+        .to = to, .class_ = DGRAFT_SEND_ONE_WAY, .pieces = pieces, .piece_count = 2, .life = life};
+    cr_assert_eq(alice->ops->send(alice, &outgoing), DGRAFT_OK);
+    memset(pieces, 0, sizeof pieces);
+}
+
+Test(memory, reads_what_is_retained_until_flush_when_it_is_flushed)
+{
+    char first[] = "first";
+    char second[] = "second";
+    queue_text(2, first, DGRAFT_PIECES_UNTIL_FLUSH);
+    memcpy(first, "FIRST", 5);
+    expect_nothing(bob);
+    queue_text(2, second, DGRAFT_PIECES_FOR_CALL); /* not before the one sent before it */
+    expect_text(bob, "FIRST", "alice");
+    expect_text(bob, "second", "alice");
+    queue_text(2, second, DGRAFT_PIECES_UNTIL_FLUSH);
+    expect_nothing(bob);
+    alice->ops->flush(alice);
+    expect_text(bob, "second", "alice");
+    queue_text(2, first, DGRAFT_PIECES_UNTIL_FLUSH); /* closed without flush: lost, and its list is freed */
+}
+
 Test(memory, carries_a_datagram_to_a_peer_and_the_answer_to_its_source)
 {
     cr_assert_eq(send_text(alice, dgraft_node_set_of(2), "hello"), DGRAFT_OK);

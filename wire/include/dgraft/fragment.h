@@ -52,6 +52,7 @@ struct dgraft_fragments_options {
 DGRAFT_MUST_USE enum dgraft_status dgraft_fragments_open(const struct dgraft_fragments_options *options,
                                                          struct dgraft_transport *transport,
                                                          struct dgraft_fragments **out);
+/* Frees all that is under way. What waits in the transport lies there: flush before, or close the transport without. */
 void dgraft_fragments_close(struct dgraft_fragments *fragments);
 
 /* Returns whether a datagram is one of fragments: looks at the magic only. */

@@ -28,13 +28,20 @@ enum dgraft_send_class {
     DGRAFT_SEND_ANSWER = 3    /* `token` is that of the question; a lost token is answered one-way */
 };
 
+/* How long the bytes of the pieces stay as they are. */
+enum dgraft_piece_life {
+    DGRAFT_PIECES_FOR_CALL = 0,   /* borrowed for the call: a carrier that queues copies them, or flushes */
+    DGRAFT_PIECES_UNTIL_FLUSH = 1 /* retained until the next flush, or close: a carrier that queues copies nothing */
+};
+
 struct dgraft_outgoing {
     dgraft_node_set to; /* peers; or, when 0, `address` */
     struct dgraft_address address;
     enum dgraft_send_class class_;
     uint64_t token;
-    const struct iovec *pieces; /* borrowed for the call */
+    const struct iovec *pieces; /* the list is borrowed for the call; what it points to, as `life` says */
     size_t piece_count;
+    enum dgraft_piece_life life;
     size_t segment_bytes; /* 0: one datagram. Otherwise the pieces are cut into datagrams of this size, the last may be
                              shorter: a carrier with segmentation sends them with one system call */
 };
@@ -77,7 +84,8 @@ struct dgraft_transport_ops {
     /* Sends, or queues until flush. A failure for one receiver never keeps another from getting it; it is counted, and
      * is as good as lost. Returns TOO_LARGE when it exceeds datagram_bytes_max, otherwise OK. */
     enum dgraft_status (*send)(struct dgraft_transport *transport, const struct dgraft_outgoing *outgoing);
-    /* Hands to the operating system what was queued. */
+    /* Hands to the operating system what was queued. Whoever sends with UNTIL_FLUSH flushes before that memory is freed
+     * or written to; whatever the carrier meets, it reads the pieces no more when flush has returned. */
     void (*flush)(struct dgraft_transport *transport);
     /* Takes up to `count` datagrams without waiting; returns how many. Each carries a reference to release. `count`
      * means that there may be more, which the descriptor need not show (the carrier may have taken a batch from the
@@ -88,6 +96,7 @@ struct dgraft_transport_ops {
     /* The address that the transport listens on, as text, e.g. with the port that the system chose. */
     void (*local_address)(const struct dgraft_transport *transport, char *text, size_t text_bytes);
     void (*stats)(const struct dgraft_transport *transport, struct dgraft_transport_stats *stats);
+    /* What was queued and not flushed is lost; its pieces are not read any more. */
     void (*close)(struct dgraft_transport *transport);
 };
 
