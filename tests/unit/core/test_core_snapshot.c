@@ -55,6 +55,13 @@ static const struct dgraft_snapshot_chunk *chunk_to(const struct rig *rig, dgraf
     return send == NULL ? NULL : &send->message.u.snapshot_chunk;
 }
 
+/* The same as a value; all zero when there is none. */
+static struct dgraft_snapshot_chunk chunk_for(const struct rig *rig, dgraft_node_id id)
+{
+    const struct dgraft_snapshot_chunk *chunk = chunk_to(rig, id);
+    return chunk == NULL ? (struct dgraft_snapshot_chunk){.offset = UINT64_MAX} : *chunk;
+}
+
 Test(snapshots, are_of_what_is_applied)
 {
     struct rig rig;
@@ -139,7 +146,7 @@ Test(who_lags, by_more_is_sent_the_snapshot_and_no_append_after_an_unknown_entry
     rig_snapshot(&rig, 101);
     rig_receive(&rig, rig_refuse(3, 4, 100, (struct dgraft_position){49, 1}, 1));
     cr_assert_null(rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 3));
-    cr_assert_eq(chunk_to(&rig, 3)->snapshot.position.index, 101u);
+    cr_assert_eq(chunk_for(&rig, 3).snapshot.position.index, 101u);
     cr_assert_null(rig_action(&rig, DGRAFT_ACTION_LOOKUP, 0), "nobody knows that term any more");
     for (uint32_t i = 0; i < 4; i++) {
         rig_wake_at(&rig, rig.now + 30 * MS);
@@ -157,13 +164,13 @@ Test(transfers, send_the_first_chunk_alone_and_then_a_few)
     struct rig rig;
     open_transfer(&rig);
     cr_assert_eq(rig_sends(&rig, DGRAFT_MESSAGE_SNAPSHOT_CHUNK), 1u);
-    cr_assert(chunk_to(&rig, 3)->offset == 0 && chunk_to(&rig, 3)->bytes == 100);
+    cr_assert(chunk_for(&rig, 3).offset == 0 && chunk_for(&rig, 3).bytes == 100);
     rig_receive(&rig, rig_chunk_ack(3, 4, snapshot_at(101, 4), 100, 1));
     cr_assert_eq(rig_sends(&rig, DGRAFT_MESSAGE_SNAPSHOT_CHUNK), 4u);
-    cr_assert_eq(chunk_to(&rig, 3)->offset, 100u);
+    cr_assert_eq(chunk_for(&rig, 3).offset, 100u);
     rig_receive(&rig, rig_chunk_ack(3, 4, snapshot_at(101, 4), 200, 1));
     cr_assert_eq(rig_sends(&rig, DGRAFT_MESSAGE_SNAPSHOT_CHUNK), 1u);
-    cr_assert_eq(chunk_to(&rig, 3)->offset, 500u);
+    cr_assert_eq(chunk_for(&rig, 3).offset, 500u);
     rig_close(&rig);
 }
 
@@ -172,7 +179,7 @@ Test(transfers, go_on_where_the_receiver_stands)
     struct rig rig;
     open_transfer(&rig);
     rig_receive(&rig, rig_chunk_ack(3, 4, snapshot_at(101, 4), 730, 1)); /* it has that from an earlier leader */
-    cr_assert_eq(chunk_to(&rig, 3)->offset, 730u);
+    cr_assert_eq(chunk_for(&rig, 3).offset, 730u);
     cr_assert_eq(rig_sends(&rig, DGRAFT_MESSAGE_SNAPSHOT_CHUNK), 3u);
     rig_close(&rig);
 }
@@ -184,7 +191,7 @@ Test(transfers, repeat_what_is_lost_after_a_heartbeat_one_chunk_at_a_time)
     rig_receive(&rig, rig_chunk_ack(3, 4, snapshot_at(101, 4), 100, 1));
     rig_wake_at(&rig, rig.now + 31 * MS);
     cr_assert_eq(rig_sends(&rig, DGRAFT_MESSAGE_SNAPSHOT_CHUNK), 1u);
-    cr_assert_eq(chunk_to(&rig, 3)->offset, 100u);
+    cr_assert_eq(chunk_for(&rig, 3).offset, 100u);
     rig_close(&rig);
 }
 
@@ -198,7 +205,7 @@ Test(transfers, are_put_back_by_newer_answers_only)
     rig_wake_at(&rig, rig.now + 31 * MS);
     rig_receive(&rig, rig_chunk_ack(3, 4, snapshot_at(101, 4), 0, rig_status(&rig).round));
     cr_assert_eq(rig_status(&rig).peers[1].snapshot_offset, 0u, "it lost what it had");
-    cr_assert_eq(chunk_to(&rig, 3)->offset, 0u);
+    cr_assert_eq(chunk_for(&rig, 3).offset, 0u);
     rig_close(&rig);
 }
 
@@ -228,9 +235,9 @@ Test(transfers, count_beyond_32_bits) /* bug 104 */
     event.u.snapshot.snapshot = (struct dgraft_snapshot){.position = {101, 4}, .size = 5120 * MIB + 3, .digest = 1};
     rig_step(&rig, event);
     rig_receive(&rig, rig_chunk_ack(3, 4, event.u.snapshot.snapshot, 4096 * MIB + 50, 1));
-    cr_assert_eq(chunk_to(&rig, 3)->offset, 4096 * MIB + 50);
+    cr_assert_eq(chunk_for(&rig, 3).offset, 4096 * MIB + 50);
     rig_receive(&rig, rig_chunk_ack(3, 4, event.u.snapshot.snapshot, 5120 * MIB, 1));
-    cr_assert_eq(chunk_to(&rig, 3)->bytes, 3u);
+    cr_assert_eq(chunk_for(&rig, 3).bytes, 3u);
     rig_close(&rig);
 }
 
@@ -259,8 +266,8 @@ Test(transfers, begin_again_with_a_newer_snapshot)
     rig_sent_all(&rig);
     rig_receive(&rig, rig_ack(2, 4, 105, rig_status(&rig).round));
     rig_snapshot(&rig, 105);
-    cr_assert_eq(chunk_to(&rig, 3)->snapshot.position.index, 105u);
-    cr_assert_eq(chunk_to(&rig, 3)->offset, 0u);
+    cr_assert_eq(chunk_for(&rig, 3).snapshot.position.index, 105u);
+    cr_assert_eq(chunk_for(&rig, 3).offset, 0u);
     rig_receive(&rig, rig_chunk_ack(3, 4, snapshot_at(101, 4), 600, rig_status(&rig).round));
     cr_assert_eq(rig_status(&rig).peers[1].snapshot_offset, 0u, "an answer about the older one counts for nothing");
     rig_close(&rig);
