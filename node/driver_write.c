@@ -222,6 +222,21 @@ void dgraft_driver_spare(struct dgraft_driver *driver)
     dgraft_storage_spare(driver->storage);
 }
 
+bool dgraft_driver_fill(struct dgraft_driver *driver)
+{
+    return dgraft_storage_fill(driver->storage);
+}
+
+bool dgraft_driver_wants_spare(const struct dgraft_driver *driver)
+{
+    return dgraft_storage_wants_spare(driver->storage);
+}
+
+bool dgraft_driver_wants_fill(const struct dgraft_driver *driver)
+{
+    return dgraft_storage_wants_fill(driver->storage);
+}
+
 void dgraft_driver_complete_write(struct dgraft_driver *driver)
 {
     if (atomic_load_explicit(&driver->write_state, memory_order_acquire) != WRITE_DONE) {

@@ -14,7 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-#define EXIT_MISUSE 2
+#define EXIT_MISUSE    2
+#define SPARES_DEFAULT 4
 
 enum option_key {
     OPTION_LISTEN = 'l',
@@ -24,7 +25,8 @@ enum option_key {
     OPTION_DATAGRAM,
     OPTION_CHECK,
     OPTION_CARRIER,
-    OPTION_CLIENTS
+    OPTION_CLIENTS,
+    OPTION_SPARES
 };
 
 struct arguments {
@@ -35,6 +37,7 @@ struct arguments {
     uint64_t election_ms;
     uint64_t heartbeat_ms;
     uint64_t datagram_bytes;
+    uint32_t spares;
     bool check_invariants;
     bool verbose;
 };
@@ -49,6 +52,8 @@ static const struct argp_option options[] = {
     {"heartbeat", OPTION_HEARTBEAT, "MS", 0,
      "A leader speaks at least this often (less than half of the election timeout; a sixth of it)", 0},
     {"datagram-bytes", OPTION_DATAGRAM, "N", 0, "Largest UDP datagram to send (512 to 65000; 1400)", 0},
+    {"spares", OPTION_SPARES, "N", 0,
+     "Segments of 8 MiB to prepare while there is nothing to do, for bursts of writes (0 to 4096; 4)", 0},
     {"check-invariants", OPTION_CHECK, NULL, 0, "Check the protocol's rules after every step (slow)", 0},
     {"verbose", OPTION_VERBOSE, NULL, 0, "Say more on standard error", 0},
     {0},
@@ -106,6 +111,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_DATAGRAM:
         arguments->datagram_bytes = number_or_misuse("--datagram-bytes", argument, 512, 65000, state);
+        return 0;
+    case OPTION_SPARES:
+        arguments->spares = (uint32_t)number_or_misuse("--spares", argument, 0, DGRAFT_SPARES_MAX, state);
         return 0;
     case OPTION_CHECK:
         arguments->check_invariants = true;
@@ -189,6 +197,7 @@ static int serve(struct arguments *arguments, struct kv *kv, struct kv_service *
         .election_timeout_ns = arguments->election_ms * 1000000u,
         .heartbeat_interval_ns = arguments->heartbeat_ms * 1000000u,
         .datagram_bytes_max = arguments->datagram_bytes,
+        .spares = arguments->spares,
         .check_invariants = arguments->check_invariants,
     };
     struct dgraft_node *node = NULL;
@@ -227,7 +236,7 @@ int main(int argc, char **argv)
         NULL,
         NULL,
         NULL};
-    struct arguments arguments = {0};
+    struct arguments arguments = {.spares = SPARES_DEFAULT};
     struct kv *kv = NULL;
     struct kv_service *service = NULL;
     sigset_t signals;

@@ -42,6 +42,7 @@ struct sim_plan {
     uint32_t bursts;    /* many at once */
     uint32_t drift_ppm; /* of clocks */
     uint64_t segment_bytes;
+    uint32_t spares;
     uint64_t inflight_max;
     size_t small_bytes;
     size_t cache_bytes;

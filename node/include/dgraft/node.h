@@ -37,6 +37,7 @@ struct dgraft_node_options {
     uint32_t socket_buffer_bytes;           /* 0: 4 MiB */
     size_t cache_bytes_max;                 /* 0: 16 MiB */
     size_t small_bytes;                     /* 0: 1,024 */
+    uint32_t spares;      /* segments of 8 MiB to keep prepared while there is nothing to do, beside the next one */
     struct dgraft_fs *fs; /* NULL: the operating system's; another one to watch or to fail on purpose */
     bool check_invariants;
 };
