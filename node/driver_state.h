@@ -129,6 +129,7 @@ struct dgraft_driver {
     struct dgraft_applied *apply_batch;
     uint8_t *apply_scratch;
     size_t apply_scratch_bytes;
+    size_t evict_above; /* a leader's window is looked at again when it holds more */
 
     bool closing;
     uint64_t refused[DGRAFT_REFUSAL_TOTAL];

@@ -198,14 +198,15 @@ bool dgraft_writer_append(struct dgraft_writer *writer, struct dgraft_batch *bat
     const struct dgraft_place place = {writer->identity.store, writer->sequence, writer->offset};
     dgraft_batch_encode(batch, &place, header);
     pieces[0] = (struct iovec){header, sizeof header};
-    dgraft_segment_name(writer->sequence, name);
+    const char *verb = "write";
     int result = dgraft_disk_write(writer->disk, writer->file, pieces, piece_count, batch->offset);
-    if (result < 0) {
-        return fail(writer, "write", name, result);
+    if (result >= 0) {
+        verb = "sync";
+        result = dgraft_disk_sync(writer->disk, writer->file);
     }
-    result = dgraft_disk_sync(writer->disk, writer->file);
     if (result < 0) {
-        return fail(writer, "sync", name, result);
+        dgraft_segment_name(writer->sequence, name);
+        return fail(writer, verb, name, result);
     }
     writer->number = batch->number;
     writer->next_number = batch->number + 1;
