@@ -175,6 +175,9 @@ static void evict(struct dgraft_driver *driver)
 static void apply_committed(struct dgraft_driver *driver)
 {
     dgraft_index before = driver->applied;
+    /* As many as came in this turn at least: otherwise one who lags would never come after. */
+    dgraft_index most = driver->arrived > APPLY_PER_TURN ? driver->arrived : APPLY_PER_TURN;
+    driver->arrived = 0;
     if (driver->applied >= driver->apply_to) {
         return;
     }
@@ -183,7 +186,7 @@ static void apply_committed(struct dgraft_driver *driver)
         driver->more_waits = true;
         return;
     }
-    while (driver->applied < driver->apply_to && driver->applied - before < APPLY_PER_TURN) {
+    while (driver->applied < driver->apply_to && driver->applied - before < most) {
         const struct window_slot *slot = dgraft_window_at(&driver->window, driver->applied + 1);
         bool here = slot != NULL && slot->record != NULL;
         if (!(here ? apply_from_window(driver, driver->apply_to) : apply_from_storage(driver, driver->apply_to))) {

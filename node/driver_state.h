@@ -79,6 +79,7 @@ struct dgraft_driver {
     dgraft_index commit;   /* as the core said in notices */
     dgraft_index apply_to; /* the core wants entries applied up to here */
     dgraft_index applied;
+    uint64_t arrived; /* entries from a leader since the last applying */
     bool leads;
 
     /* The write being gathered, and the one under way. */

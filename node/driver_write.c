@@ -23,6 +23,7 @@ static void take_frame_entries(struct dgraft_driver *driver, const struct dgraft
         dgraft_window_push(&driver->window, &slot);
         record += dgraft_record_bytes(entry->payload_bytes);
     }
+    driver->arrived += write->count;
 }
 
 void dgraft_driver_take_write(struct dgraft_driver *driver, const struct dgraft_action_write *write)
