@@ -152,8 +152,8 @@ static dgraft_index everywhere(const struct dgraft_driver *driver)
 }
 
 /* Forgets what is written and applied: all but a little on a follower, whom nobody asks for records, and on a leader
- * when every member has them; whoever lags is fed from the cache as far as that reaches. What is durable but not applied
- * is given up last, because it would be read back. */
+ * when every member has them; whoever lags is fed from the cache as far as that reaches. What is durable but not
+ * applied is given up last, because it would be read back. */
 static void evict(struct dgraft_driver *driver)
 {
     struct window *window = &driver->window;
