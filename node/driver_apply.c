@@ -9,8 +9,10 @@
 #define APPLY_PER_TURN      4096u
 #define APPLY_SCRATCH_BYTES (256u * 1024)
 
-/* A small part of the receive buffers that udp has. */
-#define FOLLOWER_KEEPS_BYTES (2u * 1024 * 1024)
+/* What is kept of records that nobody is waiting for. Little: memory that is soon used again is still in the
+ * processor's cache, and a command passes through it several times. */
+#define FOLLOWER_KEEPS_BYTES (256u * 1024)
+#define LEADER_KEEPS_BYTES   (1024u * 1024)
 
 static void answer_applied(struct dgraft_driver *driver, dgraft_index index)
 {
@@ -137,21 +139,46 @@ static bool apply_from_storage(struct dgraft_driver *driver, dgraft_index last)
     return count > 0;
 }
 
-/* Forgets what is written and applied. A follower keeps little: its records lie in the transport's receive buffers, and
- * nobody asks it for them; what is durable but not applied it gives up last, because it would be read back. */
+/* The last entry that every member has. */
+static dgraft_index everywhere(const struct dgraft_driver *driver)
+{
+    struct dgraft_core_status status;
+    dgraft_core_status(driver->core, &status);
+    dgraft_index least = status.durable;
+    for (uint32_t i = 0; i < status.peer_count; i++) {
+        least = status.peers[i].match < least ? status.peers[i].match : least;
+    }
+    return least;
+}
+
+/* Forgets what is written and applied: all but a little on a follower, whom nobody asks for records, and on a leader
+ * when every member has them; whoever lags is fed from the cache as far as that reaches. What is durable but not
+ * applied is given up last, because it would be read back. */
 static void evict(struct dgraft_driver *driver)
 {
+    struct window *window = &driver->window;
     size_t cache = driver->options.cache_bytes_max;
     dgraft_driver_take_back(driver); /* the core may have sent since: it learned what is applied */
     dgraft_index done = driver->durable < driver->applied ? driver->durable : driver->applied;
-    size_t keep = driver->leads || cache < FOLLOWER_KEEPS_BYTES ? cache : FOLLOWER_KEEPS_BYTES;
-    dgraft_window_evict(&driver->window, done, keep);
-    dgraft_window_evict(&driver->window, driver->durable, driver->leads ? cache : 2 * keep);
+    size_t keep = driver->leads ? LEADER_KEEPS_BYTES : FOLLOWER_KEEPS_BYTES;
+    keep = keep < cache ? keep : cache;
+    if (!driver->leads) {
+        dgraft_window_evict(window, done, keep);
+    } else if (window->bytes > keep && window->bytes > driver->evict_above) {
+        dgraft_index had = everywhere(driver);
+        dgraft_window_evict(window, had < done ? had : done, keep);
+        driver->evict_above = window->bytes + keep / 2; /* not to ask in every turn */
+    }
+    dgraft_window_evict(window, done, cache);
+    dgraft_window_evict(window, driver->durable, 2 * cache);
 }
 
 static void apply_committed(struct dgraft_driver *driver)
 {
     dgraft_index before = driver->applied;
+    /* As many as came in this turn at least: otherwise one who lags would never come after. */
+    dgraft_index most = driver->arrived > APPLY_PER_TURN ? driver->arrived : APPLY_PER_TURN;
+    driver->arrived = 0;
     if (driver->applied >= driver->apply_to) {
         return;
     }
@@ -160,7 +187,7 @@ static void apply_committed(struct dgraft_driver *driver)
         driver->more_waits = true;
         return;
     }
-    while (driver->applied < driver->apply_to && driver->applied - before < APPLY_PER_TURN) {
+    while (driver->applied < driver->apply_to && driver->applied - before < most) {
         const struct window_slot *slot = dgraft_window_at(&driver->window, driver->applied + 1);
         bool here = slot != NULL && slot->record != NULL;
         if (!(here ? apply_from_window(driver, driver->apply_to) : apply_from_storage(driver, driver->apply_to))) {

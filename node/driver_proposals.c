@@ -263,6 +263,7 @@ void dgraft_driver_give_up_after(struct dgraft_driver *driver, dgraft_index dura
     dgraft_index index = durable + 1 > window->first ? durable + 1 : window->first;
     for (; index < window->end; index++) {
         struct window_slot *slot = dgraft_window_at(window, index);
+        assert(slot != NULL);
         struct dgraft_proposal_answer said = {.fate = DGRAFT_PROPOSAL_UNKNOWN,
                                               .reason = DGRAFT_OUTCOME_UNKNOWN,
                                               .position = {slot->entry.index, slot->entry.term}};
@@ -281,6 +282,7 @@ void dgraft_driver_end_proposals(struct dgraft_driver *driver)
     dgraft_driver_take_back(driver);
     for (dgraft_index index = window->first; index != window->end; index++) {
         struct window_slot *slot = dgraft_window_at(window, index);
+        assert(slot != NULL);
         if (slot->gathered != NULL) {
             dgraft_driver_release(dgraft_window_forget_payload(window, slot));
         }

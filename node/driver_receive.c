@@ -4,9 +4,11 @@
 
 #include <string.h>
 
-/* Datagrams taken per turn, so that a flood cannot keep proposals and timers waiting. */
+/* Datagrams and entries taken per turn, so that a flood cannot keep proposals and timers waiting, and that one who lags
+ * writes and applies what it has before it takes more. */
 #define DATAGRAMS_PER_TURN  512u
-#define DATAGRAMS_PER_BATCH 64u
+#define DATAGRAMS_PER_BATCH 8u
+#define ENTRIES_PER_TURN    4096u
 
 /* A way in, and who may come by it. */
 struct door {
@@ -165,8 +167,9 @@ static void receive_by(struct dgraft_driver *driver, const struct door *door)
 {
     struct dgraft_datagram batch[DATAGRAMS_PER_BATCH];
     struct dgraft_transport *transport = door->transport;
+    dgraft_index end = driver->window.end;
     size_t taken = 0;
-    while (taken < DATAGRAMS_PER_TURN) {
+    while (taken < DATAGRAMS_PER_TURN && driver->window.end < end + ENTRIES_PER_TURN) {
         size_t count = transport->ops->receive(transport, batch, DATAGRAMS_PER_BATCH);
         for (size_t i = 0; i < count; i++) {
             take_datagram(driver, door, &batch[i]);

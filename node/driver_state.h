@@ -106,6 +106,7 @@ struct dgraft_driver {
     dgraft_index commit;   /* as the core said in notices */
     dgraft_index apply_to; /* the core wants entries applied up to here */
     dgraft_index applied;
+    uint64_t arrived; /* entries from a leader since the last applying */
     bool leads;
 
     /* The write being gathered, and the one under way. */
@@ -160,6 +161,7 @@ struct dgraft_driver {
     struct dgraft_applied *apply_batch;
     uint8_t *apply_scratch;
     size_t apply_scratch_bytes;
+    size_t evict_above; /* a leader's window is looked at again when it holds more */
 
     bool closing;
     uint64_t refused[DGRAFT_REFUSAL_TOTAL];

@@ -23,6 +23,7 @@ static void take_frame_entries(struct dgraft_driver *driver, const struct dgraft
         dgraft_window_push(&driver->window, &slot);
         record += dgraft_record_bytes(entry->payload_bytes);
     }
+    driver->arrived += write->count;
 }
 
 void dgraft_driver_take_write(struct dgraft_driver *driver, const struct dgraft_action_write *write)
@@ -222,6 +223,21 @@ void dgraft_driver_perform(struct dgraft_driver *driver)
 void dgraft_driver_spare(struct dgraft_driver *driver)
 {
     dgraft_storage_spare(driver->storage);
+}
+
+bool dgraft_driver_fill(struct dgraft_driver *driver)
+{
+    return dgraft_storage_fill(driver->storage);
+}
+
+bool dgraft_driver_wants_spare(const struct dgraft_driver *driver)
+{
+    return dgraft_storage_wants_spare(driver->storage);
+}
+
+bool dgraft_driver_wants_fill(const struct dgraft_driver *driver)
+{
+    return dgraft_storage_wants_fill(driver->storage);
 }
 
 void dgraft_driver_complete_write(struct dgraft_driver *driver)

@@ -103,7 +103,7 @@ static enum dgraft_status ask_directory(const struct dgraft_node_options *option
     size_t used = 0;
     struct dgraft_record record;
     struct dgraft_members members;
-    struct dgraft_storage_options defaults = {0};
+    struct dgraft_storage_options defaults = {.spares = options->spares};
     enum dgraft_status status = dgraft_storage_open(files(options), options->directory, &defaults, &storage, why);
     if (status != DGRAFT_OK) {
         return status;
@@ -142,6 +142,7 @@ static void driver_options(const struct dgraft_node_options *options, dgraft_nod
     (void)drawn;
     *out = (struct dgraft_driver_options){.fs = files(options),
                                           .directory = options->directory,
+                                          .storage = {.spares = options->spares},
                                           .transport = node->loop.transport,
                                           .client_transport = node->loop.clients,
                                           .machine = options->machine,

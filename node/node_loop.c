@@ -81,13 +81,22 @@ static void be_watched(struct node_loop *loop)
     }
 }
 
+static void perform(struct node_loop *loop)
+{
+    dgraft_driver_perform(loop->driver);
+    atomic_fetch_add_explicit(&loop->writes, 1, memory_order_relaxed);
+    if (dgraft_driver_wants_spare(loop->driver)) {
+        dgraft_preparer_wake(&loop->preparer);
+    }
+}
+
 /* Syncs on the owner's own thread. Returns whether it still owns the loop afterwards. */
 static bool sync_here(struct node_loop *loop, uint32_t self)
 {
     atomic_fetch_add(&loop->sync_count, 1);
     atomic_store(&loop->role, SYNCS(self));
     be_watched(loop);
-    dgraft_driver_perform(loop->driver);
+    perform(loop);
     uint32_t expected = SYNCS(self);
     if (atomic_compare_exchange_strong(&loop->role, &expected, OWNS(self))) {
         return true;
@@ -139,15 +148,8 @@ static void wait_as_deputy(struct node_loop *loop, bool doze, uint32_t owner_idl
 static void write_as_deputy(struct node_loop *loop)
 {
     (void)pthread_mutex_unlock(&loop->deputy_lock);
-    dgraft_driver_perform(loop->driver);
+    perform(loop);
     dgraft_loop_wake(loop);
-    (void)pthread_mutex_lock(&loop->deputy_lock);
-}
-
-static void make_spare(struct node_loop *loop)
-{
-    (void)pthread_mutex_unlock(&loop->deputy_lock);
-    dgraft_driver_spare(loop->driver);
     (void)pthread_mutex_lock(&loop->deputy_lock);
 }
 
@@ -162,7 +164,6 @@ static void deputize(struct node_loop *loop, uint32_t self)
         if (loop->write_waits) {
             loop->write_waits = false;
             write_as_deputy(loop);
-            make_spare(loop);
             continue;
         }
         bool doze = idle_looks >= DEPUTY_IDLE_LOOKS;
@@ -172,7 +173,6 @@ static void deputize(struct node_loop *loop, uint32_t self)
         if (count != seen) {
             seen = count;
             idle_looks = 0;
-            make_spare(loop);
         } else if (atomic_compare_exchange_strong(&loop->role, &syncing, OWNS(self))) {
             break; /* the same sync as at the last look */
         } else {
@@ -223,13 +223,18 @@ enum dgraft_status dgraft_loop_open(struct node_loop *loop)
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&loop->deputy_wanted, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
+    dgraft_preparer_init(&loop->preparer);
     atomic_store(&loop->role, OWNS(0));
     return DGRAFT_OK;
 }
 
 enum dgraft_status dgraft_loop_start(struct node_loop *loop)
 {
+    if (!dgraft_preparer_start(&loop->preparer, loop->driver, &loop->writes)) {
+        return DGRAFT_STATUS_NO_MEMORY;
+    }
     if (pthread_create(&loop->threads[1], NULL, second_main, loop) != 0) {
+        dgraft_preparer_stop(&loop->preparer);
         return DGRAFT_STATUS_NO_MEMORY;
     }
     if (pthread_create(&loop->threads[0], NULL, first_main, loop) != 0) {
@@ -238,6 +243,7 @@ enum dgraft_status dgraft_loop_start(struct node_loop *loop)
         (void)pthread_cond_broadcast(&loop->deputy_wanted);
         (void)pthread_mutex_unlock(&loop->deputy_lock);
         (void)pthread_join(loop->threads[1], NULL);
+        dgraft_preparer_stop(&loop->preparer);
         return DGRAFT_STATUS_NO_MEMORY;
     }
     return DGRAFT_OK;
@@ -254,10 +260,12 @@ void dgraft_loop_stop(struct node_loop *loop)
     (void)pthread_mutex_unlock(&loop->deputy_lock);
     (void)pthread_join(loop->threads[0], NULL);
     (void)pthread_join(loop->threads[1], NULL);
+    dgraft_preparer_stop(&loop->preparer);
 }
 
 void dgraft_loop_close(struct node_loop *loop)
 {
+    dgraft_preparer_free(&loop->preparer);
     (void)close(loop->wake_fd);
     (void)pthread_cond_destroy(&loop->deputy_wanted);
     (void)pthread_mutex_destroy(&loop->deputy_lock);

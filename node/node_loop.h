@@ -1,4 +1,4 @@
-/* Two threads, one role of loop owner, one sync at a time.
+/* Two threads, one role of loop owner, one sync at a time. (A third only prepares segments: preparer.h.)
  *
  *            turn: receive, step, send                            asleep
  *                     |                                              |
@@ -16,10 +16,9 @@
 #ifndef DGRAFT_NODE_LOOP_H
 #define DGRAFT_NODE_LOOP_H
 
-#include <dgraft/node.h>
+#include "preparer.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
+#include <dgraft/node.h>
 
 struct node_loop {
     struct dgraft_driver *driver;
@@ -37,6 +36,9 @@ struct node_loop {
     pthread_cond_t deputy_wanted;
     bool write_waits;   /* guarded by deputy_lock */
     atomic_bool dozing; /* the deputy sleeps without a limit */
+
+    _Atomic uint64_t writes; /* performed, here or by the deputy */
+    struct preparer preparer;
 };
 
 /* Makes locks and the descriptor. Returns OK or NO_MEMORY, IO. */

@@ -37,8 +37,15 @@ void dgraft_window_close(struct window *window);
 /* Makes room for `count` more slots. Returns false when that is beyond capacity_max or memory. */
 bool dgraft_window_reserve(struct window *window, size_t count);
 
-/* Returns the slot of an index, or NULL when the window does not hold it. */
-struct window_slot *dgraft_window_at(const struct window *window, dgraft_index index);
+/* Returns the slot of an index, or NULL when the window does not hold it. In the header because every command is looked
+ * up some five times. */
+static inline struct window_slot *dgraft_window_at(const struct window *window, dgraft_index index)
+{
+    if (index < window->first || index >= window->end) {
+        return NULL;
+    }
+    return &window->slots[index & (window->capacity - 1)];
+}
 
 /* Appends a slot (room was reserved); entry.index must be window->end. Takes over slot.buffer's reference. */
 void dgraft_window_push(struct window *window, const struct window_slot *slot);

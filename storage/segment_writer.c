@@ -55,13 +55,37 @@ static int make_segment(struct dgraft_writer *writer, const char *name, uint64_t
     return file;
 }
 
+/* Gives one of the pool a segment's name, durably. Returns the file; -ENOENT when there is none, or another negative
+ * errno. */
+static int take_from_pool(struct dgraft_writer *writer, const char *name)
+{
+    const int file = dgraft_pool_take(&writer->pool, name);
+    const int result = file < 0 ? file : dgraft_disk_sync_directory(writer->disk);
+    if (result < 0 && file >= 0) {
+        dgraft_disk_close(writer->disk, file);
+        (void)dgraft_disk_unlink(writer->disk, name);
+    }
+    return result < 0 ? result : file;
+}
+
+/* Makes a segment of at least `bytes`: out of the pool, or of zeros. Returns the file or a negative errno. */
+static int next_segment(struct dgraft_writer *writer, const char *name, uint64_t bytes)
+{
+    const int file = bytes > writer->segment_bytes ? -ENOENT : take_from_pool(writer, name);
+    if (file >= 0) {
+        return file;
+    }
+    return make_segment(writer, name, bytes);
+}
+
 void dgraft_writer_spare(struct dgraft_writer *writer)
 {
     char name[DGRAFT_SEGMENT_NAME_BYTES];
     (void)pthread_mutex_lock(&writer->spare_lock);
+    atomic_store(&writer->spare_wanted, false);
     if (writer->spare_file < 0 && !atomic_load(&writer->failed)) {
         dgraft_segment_name(writer->sequence + 1, name);
-        const int file = make_segment(writer, name, writer->segment_bytes);
+        const int file = next_segment(writer, name, writer->segment_bytes);
         if (file >= 0) {
             writer->spare_file = file;
             writer->spare_bytes = writer->segment_bytes;
@@ -82,7 +106,7 @@ static bool take_spare(struct dgraft_writer *writer, const struct dgraft_batch *
             DGRAFT_BLOCK_BYTES + (batch->length + DGRAFT_BLOCK_BYTES - 1) / DGRAFT_BLOCK_BYTES * DGRAFT_BLOCK_BYTES;
         bytes = own > writer->segment_bytes ? own : writer->segment_bytes;
         atomic_fetch_add_explicit(&writer->spares_late, 1, memory_order_relaxed);
-        file = make_segment(writer, name, bytes);
+        file = next_segment(writer, name, bytes);
         if (file < 0) {
             return fail(writer, "make", name, file);
         }
@@ -95,6 +119,7 @@ static bool take_spare(struct dgraft_writer *writer, const struct dgraft_batch *
     /* A spare that an earlier process left: how much of it the disk has is not certain. */
     writer->made_bytes = writer->spare_file >= 0 && !writer->spare_named ? 0 : bytes;
     writer->spare_file = -1;
+    atomic_store(&writer->spare_wanted, true);
     dgraft_disk_close(writer->disk, writer->file);
     writer->file = file;
     writer->file_bytes = bytes;
@@ -173,14 +198,15 @@ bool dgraft_writer_append(struct dgraft_writer *writer, struct dgraft_batch *bat
     const struct dgraft_place place = {writer->identity.store, writer->sequence, writer->offset};
     dgraft_batch_encode(batch, &place, header);
     pieces[0] = (struct iovec){header, sizeof header};
-    dgraft_segment_name(writer->sequence, name);
+    const char *verb = "write";
     int result = dgraft_disk_write(writer->disk, writer->file, pieces, piece_count, batch->offset);
-    if (result < 0) {
-        return fail(writer, "write", name, result);
+    if (result >= 0) {
+        verb = "sync";
+        result = dgraft_disk_sync(writer->disk, writer->file);
     }
-    result = dgraft_disk_sync(writer->disk, writer->file);
     if (result < 0) {
-        return fail(writer, "sync", name, result);
+        dgraft_segment_name(writer->sequence, name);
+        return fail(writer, verb, name, result);
     }
     writer->number = batch->number;
     writer->next_number = batch->number + 1;
@@ -194,6 +220,7 @@ void dgraft_writer_close(struct dgraft_writer *writer)
     dgraft_disk_close(writer->disk, writer->state_file);
     dgraft_disk_close(writer->disk, writer->file);
     dgraft_disk_close(writer->disk, writer->spare_file);
+    dgraft_pool_close(&writer->pool);
     writer->state_file = -1;
     writer->file = -1;
     writer->spare_file = -1;

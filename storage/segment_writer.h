@@ -5,9 +5,7 @@
 #define DGRAFT_SEGMENT_WRITER_H
 
 #include "disk_format.h"
-#include "full_io.h"
-
-#include <pthread.h>
+#include "segment_pool.h"
 
 /* What failed first, to be told in words. */
 struct dgraft_failure {
@@ -33,7 +31,9 @@ struct dgraft_writer {
     pthread_mutex_t spare_lock; /* held while a spare is made or taken; guards the three below and `sequence` */
     int spare_file;             /* -1: none; its sequence is sequence + 1 */
     uint64_t spare_bytes;
-    bool spare_named; /* its name is durable */
+    bool spare_named;         /* its name is durable */
+    atomic_bool spare_wanted; /* none is ready */
+    struct dgraft_pool pool;  /* where the next ones come from, as long as it has any */
     _Atomic uint64_t spares_late;
     struct dgraft_failure failure;
     atomic_bool failed;
@@ -50,7 +50,7 @@ DGRAFT_MUST_USE bool dgraft_writer_append(struct dgraft_writer *writer, struct d
 /* Writes the header of an older segment again and syncs it. Returns false and sets failure. */
 DGRAFT_MUST_USE bool dgraft_writer_header(struct dgraft_writer *writer, const struct dgraft_segment_header *header);
 
-/* Makes the next segment ready. Failure leaves things as they were. */
+/* Makes the next segment ready: one of the pool, or a new one. Failure leaves things as they were. */
 void dgraft_writer_spare(struct dgraft_writer *writer);
 
 /* Closes all files. */

@@ -1,6 +1,7 @@
 #include "stateless.h"
 
 #include "disk_format.h"
+#include "segment_pool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@ struct names_seen {
     bool foreign;            /* a name that no dgraft makes */
     char shown[SHOWN_BYTES]; /* that name, as far as it can be printed */
     bool ours;               /* a name that format makes */
-    bool grown;              /* a segment that format does not make */
+    bool grown;              /* a segment, or one prepared, that format does not make */
 };
 
 /* A name may hold any byte but '/': what could play with a terminal is not shown. */
@@ -30,7 +31,7 @@ static int see_name(void *context, const char *name)
 {
     struct names_seen *seen = context;
     const uint64_t sequence = dgraft_segment_sequence(name);
-    if (sequence > 1) {
+    if (sequence > 1 || dgraft_pool_number(name) != 0) {
         seen->grown = true;
     } else if (sequence == 1 || strcmp(name, "lock") == 0 || strcmp(name, "state.new") == 0) {
         seen->ours = true;

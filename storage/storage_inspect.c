@@ -1,5 +1,6 @@
 #include "inspect_pass.h"
 #include "recovery.h"
+#include "segment_pool.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -116,6 +117,8 @@ static int note_name(void *context, const char *name)
         names->lock = true;
     } else if (dgraft_segment_sequence(name) != 0) {
         names->segments = true;
+    } else if (dgraft_pool_number(name) != 0) {
+        names->pass->summary->spares += dgraft_pool_number(name) == UINT64_MAX ? 0 : 1;
     } else {
         dgraft_disk_path(&names->pass->disk, name, path);
         dgraft_inspect_tell(names->pass, path, 0, DGRAFT_SEVERITY_NOTE, "not a file of a node's directory: ignored");
@@ -268,7 +271,7 @@ static enum dgraft_file_type type_of(struct dgraft_inspect_pass *pass, const cha
     if (memcmp(magic, "dglg", 4) == 0 || dgraft_segment_sequence(last_part(path)) != 0) {
         return DGRAFT_FILE_SEGMENT;
     }
-    return DGRAFT_FILE_UNKNOWN;
+    return dgraft_pool_number(last_part(path)) != 0 ? DGRAFT_FILE_SPARE : DGRAFT_FILE_UNKNOWN;
 }
 
 static enum dgraft_status inspect_file(struct dgraft_inspect_pass *pass, const char *path)
@@ -282,6 +285,12 @@ static enum dgraft_status inspect_file(struct dgraft_inspect_pass *pass, const c
     }
     if (type == DGRAFT_FILE_STATE) {
         return inspect_state(pass, "", &best);
+    }
+    if (type == DGRAFT_FILE_SPARE) {
+        pass->summary->spares = 1;
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_NOTE,
+                            "a segment prepared for later: nothing that it holds is part of the log");
+        return DGRAFT_OK;
     }
     if (type == DGRAFT_FILE_UNKNOWN) {
         return dgraft_why_set(pass->why, DGRAFT_STATUS_DAMAGED, "%.250s is no file of a node's directory", path);

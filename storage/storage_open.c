@@ -51,7 +51,12 @@ static enum dgraft_status open_files(struct dgraft_storage *storage, const struc
             return dgraft_why_errno(why, &storage->disk, "open", name, writer->spare_file);
         }
         writer->spare_bytes = newest->file_bytes;
+        atomic_store(&writer->spare_wanted, false);
         newest--;
+    }
+    const int listed = dgraft_pool_open(&writer->pool, &storage->disk, writer->segment_bytes, writer->pool.wanted);
+    if (listed < 0) {
+        return dgraft_why_errno(why, &storage->disk, "list", "", listed);
     }
     writer->sequence = newest->sequence;
     writer->number = recovery->log.newest.number;
@@ -297,7 +302,9 @@ enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, const char *directo
                                              .state_file = -1,
                                              .file = -1,
                                              .spare_file = -1,
+                                             .spare_wanted = true,
                                              .spare_lock = PTHREAD_MUTEX_INITIALIZER};
+    storage->writer.pool = (struct dgraft_pool){.draft = -1, .wanted = options != NULL ? options->spares : 0};
     if (storage->writer.segment_bytes == 0) {
         storage->writer.segment_bytes = SEGMENT_BYTES_DEFAULT;
     }

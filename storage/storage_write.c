@@ -163,6 +163,21 @@ void dgraft_storage_spare(struct dgraft_storage *storage)
     dgraft_writer_spare(&storage->writer);
 }
 
+bool dgraft_storage_wants_spare(const struct dgraft_storage *storage)
+{
+    return atomic_load(&storage->writer.spare_wanted);
+}
+
+bool dgraft_storage_fill(struct dgraft_storage *storage)
+{
+    return !atomic_load(&storage->writer.failed) && dgraft_pool_fill(&storage->writer.pool);
+}
+
+bool dgraft_storage_wants_fill(const struct dgraft_storage *storage)
+{
+    return !atomic_load(&storage->writer.failed) && dgraft_pool_lacks(&storage->writer.pool);
+}
+
 void dgraft_storage_stats(const struct dgraft_storage *storage, struct dgraft_storage_stats *stats)
 {
     *stats = (struct dgraft_storage_stats){
@@ -171,6 +186,7 @@ void dgraft_storage_stats(const struct dgraft_storage *storage, struct dgraft_st
         .system_calls = atomic_load_explicit(&storage->disk.system_calls, memory_order_relaxed),
         .bytes_written = atomic_load_explicit(&storage->disk.bytes_written, memory_order_relaxed),
         .segments = storage->segments,
+        .spares = dgraft_pool_count(&storage->writer.pool),
         .spares_late = atomic_load_explicit(&storage->writer.spares_late, memory_order_relaxed),
         .index_bytes = storage->log.extent_capacity * sizeof *storage->log.extents +
                        storage->log.membership_capacity * sizeof *storage->log.memberships,

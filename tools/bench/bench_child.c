@@ -91,7 +91,7 @@ void bench_child_usage(struct bench_counts *counts)
 static bool setup_read(int argc, char **argv, struct bench_child_setup *setup)
 {
     uint64_t number = 0;
-    if (argc != 5 + (int)BENCH_NODES || strlen(argv[2]) >= sizeof setup->directory) {
+    if (argc != 6 + (int)BENCH_NODES || strlen(argv[2]) >= sizeof setup->directory) {
         return false;
     }
     setup->side = strcmp(argv[1], "floor") == 0 ? BENCH_FLOOR : BENCH_NODE;
@@ -104,8 +104,12 @@ static bool setup_read(int argc, char **argv, struct bench_child_setup *setup)
         return false;
     }
     setup->datagram_bytes = (uint32_t)number;
+    if (!cli_number(argv[5], 0, DGRAFT_SPARES_MAX, &number)) {
+        return false;
+    }
+    setup->spares = (uint32_t)number;
     for (unsigned i = 0; i < BENCH_NODES; i++) {
-        if (!cli_number(argv[5 + i], 1, UINT16_MAX, &number)) {
+        if (!cli_number(argv[6 + i], 1, UINT16_MAX, &number)) {
             return false;
         }
         setup->ports[i] = (uint16_t)number;

@@ -15,6 +15,10 @@
 
 #define START_PATIENCE_S 20 /* until all are ready and one leads */
 #define LOAD_PATIENCE_S  20 /* beyond the load's own time */
+#define SPARES_A_SECOND  10 /* that a slow disk prepares, of each of three nodes */
+#define SEGMENT_BYTES    (UINT64_C(8) * 1024 * 1024)
+#define BYTES_A_S_MAX    (UINT64_C(512) * 1024 * 1024) /* that a node is expected to write at most */
+#define ROUND_NS_MIN     UINT64_C(100000)              /* in which all that is outstanding may be written once */
 #define LOOK_MS          200
 
 /* Asks the system for ports that are free now. Another program may take one before a child does: then it is tried
@@ -73,11 +77,23 @@ static bool make_directories(struct bench_child_setup setups[BENCH_NODES], struc
     return true;
 }
 
+/* As many segments as a node can fill while the load lasts: the floor writes to files that were filled with zeros
+ * beforehand, and so does a node that has had time to prepare. */
+static uint32_t spares_for(const struct bench_settings *settings, const struct bench_point *point)
+{
+    uint64_t record = DGRAFT_RECORD_HEADER_BYTES + point->bytes + 8;
+    uint64_t bytes_a_s = point->outstanding * record * (BENCH_NS_PER_S / ROUND_NS_MIN);
+    bytes_a_s = bytes_a_s < BYTES_A_S_MAX ? bytes_a_s : BYTES_A_S_MAX;
+    uint64_t load_ms = (settings->warm_ns + settings->measure_ns) / 1000000 + 300;
+    uint64_t spares = bytes_a_s * load_ms / 1000 / SEGMENT_BYTES + 1;
+    return spares < DGRAFT_SPARES_MAX ? (uint32_t)spares : DGRAFT_SPARES_MAX;
+}
+
 /* Takes news until all are ready and one leads. Returns that one's number; -1 otherwise. */
-static int await_leader(const struct bench_process *processes, const volatile sig_atomic_t *stop,
+static int await_leader(const struct bench_process *processes, unsigned patience_s, const volatile sig_atomic_t *stop,
                         struct dgraft_why *why)
 {
-    uint64_t until = bench_now_ns() + START_PATIENCE_S * BENCH_NS_PER_S;
+    uint64_t until = bench_now_ns() + patience_s * BENCH_NS_PER_S;
     unsigned ready = 0;
     int leader = -1;
     while (!*stop && bench_now_ns() < until) {
@@ -96,7 +112,7 @@ static int await_leader(const struct bench_process *processes, const volatile si
             return leader;
         }
     }
-    (void)snprintf(why->text, sizeof why->text, "no node led within %d s", START_PATIENCE_S);
+    (void)snprintf(why->text, sizeof why->text, "no node led within %u s", patience_s);
     return -1;
 }
 
@@ -125,13 +141,14 @@ static bool measure(struct bench_process *processes, const struct bench_child_se
                     struct dgraft_why *why)
 {
     uint64_t load_s = (order->warm_ns + order->measure_ns) / BENCH_NS_PER_S + 1;
-    unsigned deadline_s = START_PATIENCE_S + LOAD_PATIENCE_S + (unsigned)load_s;
+    unsigned patience_s = START_PATIENCE_S + setups[0].spares / SPARES_A_SECOND;
+    unsigned deadline_s = patience_s + LOAD_PATIENCE_S + (unsigned)load_s;
     for (unsigned i = 0; i < BENCH_NODES; i++) {
         if (!bench_process_start(&processes[i], &setups[i], deadline_s, why)) {
             return false;
         }
     }
-    int leader = await_leader(processes, stop, why);
+    int leader = await_leader(processes, patience_s, stop, why);
     if (leader < 0) {
         return false;
     }
@@ -157,7 +174,10 @@ enum bench_verdict bench_cluster_measure(const struct bench_settings *settings, 
         (void)snprintf(why->text, sizeof why->text, "no free ports: %s", strerror(errno));
     }
     for (unsigned i = 0; i < BENCH_NODES; i++) {
-        setups[i] = (struct bench_child_setup){.side = side, .id = i + 1, .datagram_bytes = settings->datagram_bytes};
+        setups[i] = (struct bench_child_setup){.side = side,
+                                               .id = i + 1,
+                                               .datagram_bytes = settings->datagram_bytes,
+                                               .spares = side == BENCH_NODE ? spares_for(settings, point) : 0};
         memcpy(setups[i].ports, ports, sizeof ports);
         (void)snprintf(setups[i].directory, sizeof setups[i].directory, "%.480s/n%u", directory, i + 1);
         processes[i] = (struct bench_process){.control = -1};

@@ -221,20 +221,24 @@ static void log_line(void *context, enum dgraft_log_level level, const char *tex
     }
 }
 
-static void serve(struct dgraft_node *node)
+static void serve(struct dgraft_node *node, uint32_t spares)
 {
+    bool said_ready = false;
     bool said_leading = false;
-    bench_child_say(BENCH_NEWS_READY);
     for (;;) {
         struct bench_order order;
         struct dgraft_driver_status status;
-        if (bench_child_order(said_leading ? -1 : LOOK_MS, &order)) {
+        if (bench_child_order(said_ready && said_leading ? -1 : LOOK_MS, &order)) {
             if (order.kind == BENCH_ORDER_QUIT || !run_load(node, &order)) {
                 return;
             }
             continue;
         }
         dgraft_node_status(node, &status);
+        if (!said_ready && status.storage.spares >= spares) {
+            said_ready = true;
+            bench_child_say(BENCH_NEWS_READY);
+        }
         /* A commit beyond what every directory begins with: a majority follows. */
         if (!said_leading && status.core.role == DGRAFT_ROLE_LEADER && status.core.commit > 1) {
             said_leading = true;
@@ -251,13 +255,14 @@ int bench_node_run(const struct bench_child_setup *setup)
     struct dgraft_node_options options = {.directory = setup->directory,
                                           .machine = {.context = &machine, .apply = apply},
                                           .sink = {.context = &id, .log = log_line},
-                                          .datagram_bytes_max = setup->datagram_bytes};
+                                          .datagram_bytes_max = setup->datagram_bytes,
+                                          .spares = setup->spares};
     enum dgraft_status status = dgraft_node_open(&options, &node, &why);
     if (status != DGRAFT_OK) {
         bench_child_say_failed("node %u: %.400s", id, why.text[0] != '\0' ? why.text : dgraft_status_text(status));
         return EXIT_FAILURE;
     }
-    serve(node);
+    serve(node, setup->spares);
     dgraft_node_close(node);
     return EXIT_SUCCESS;
 }

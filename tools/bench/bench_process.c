@@ -27,16 +27,18 @@ static void become(const struct bench_child_setup *setup, int control, pid_t par
 {
     static char name[] = "raftctl";
     static char command[] = "bench-node";
-    char texts[3 + BENCH_NODES][16];
+    char texts[4 + BENCH_NODES][16];
     char directory[BENCH_PATH_MAX];
     (void)snprintf(directory, sizeof directory, "%s", setup->directory);
     (void)snprintf(texts[0], sizeof texts[0], "%s", setup->side == BENCH_NODE ? "node" : "floor");
     (void)snprintf(texts[1], sizeof texts[1], "%u", setup->id);
     (void)snprintf(texts[2], sizeof texts[2], "%u", setup->datagram_bytes);
+    (void)snprintf(texts[3], sizeof texts[3], "%u", setup->spares);
     for (unsigned i = 0; i < BENCH_NODES; i++) {
-        (void)snprintf(texts[3 + i], sizeof texts[0], "%u", setup->ports[i]);
+        (void)snprintf(texts[4 + i], sizeof texts[0], "%u", setup->ports[i]);
     }
-    char *arguments[] = {name, command, texts[0], directory, texts[1], texts[2], texts[3], texts[4], texts[5], NULL};
+    char *arguments[] = {name,     command,  texts[0], directory, texts[1], texts[2],
+                         texts[3], texts[4], texts[5], texts[6],  NULL};
     bool here = control == BENCH_CONTROL_FD ? fcntl(control, F_SETFD, 0) == 0 : dup2(control, BENCH_CONTROL_FD) >= 0;
     /* The parent may have died between fork and prctl. */
     if (!here || prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {

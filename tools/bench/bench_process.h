@@ -41,12 +41,14 @@ struct bench_process {
     int control; /* -1: none */
 };
 
-/* What a child is told on its command line, as `raftctl bench-node SIDE DIR ID DATAGRAM_BYTES PORT PORT PORT`. */
+/* What a child is told on its command line, as `raftctl bench-node SIDE DIR ID DATAGRAM_BYTES SPARES PORT PORT PORT`.
+ */
 struct bench_child_setup {
     enum bench_side side;
     char directory[BENCH_PATH_MAX];
     uint32_t id; /* 1 to BENCH_NODES */
     uint32_t datagram_bytes;
+    uint32_t spares; /* of a node: segments prepared before the load begins */
     uint16_t ports[BENCH_NODES];
 };
 

@@ -185,6 +185,10 @@ void bench_report_text(const struct bench_report *report)
                  report->settings->datagram_bytes);
     (void)printf("medians of %u rounds of %.2f s%s\n", report->rounds, seconds,
                  report->node && report->floor ? "; each ratio is of the same round" : "");
+    if (report->node) {
+        (void)printf(
+            "nodes have prepared the segments that they fill (raftd --spares); the floor writes over its own\n");
+    }
     text_rows(report);
     if (report->node) {
         text_counts(report);

@@ -172,8 +172,8 @@ static void add_counters(json_t *root, const struct dgraft_driver_status *driver
     json_object_set_new(root, "storage",
                         NUMBERS({"writes", storage->writes}, {"syncs", storage->syncs},
                                 {"system_calls", storage->system_calls}, {"bytes_written", storage->bytes_written},
-                                {"segments", storage->segments}, {"spares_late", storage->spares_late},
-                                {"index_bytes", storage->index_bytes}));
+                                {"segments", storage->segments}, {"spares", storage->spares},
+                                {"spares_late", storage->spares_late}, {"index_bytes", storage->index_bytes}));
     json_object_set_new(root, "proposals", number(driver->proposals));
     json_object_set_new(root, "proposals_waiting", number(driver->proposals_waiting));
     json_object_set_new(root, "cache_bytes", number(driver->cache_bytes));

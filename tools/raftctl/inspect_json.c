@@ -187,6 +187,7 @@ static void print_summary(FILE *stream, const char *path, const struct inspect_r
         set(object, "floor_term", summary->floor.term);
         set(object, "commit", summary->commit);
         set(object, "segments", summary->segments);
+        set(object, "spares", summary->spares);
         set(object, "batches", summary->batches);
         set(object, "records", summary->records);
         set(object, "torn_bytes", summary->torn_bytes);

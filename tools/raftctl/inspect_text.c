@@ -235,6 +235,10 @@ static void print_identity(const struct view *view, const char *path, const stru
     (void)fprintf(view->stream, summary->vote == 0 ? "none" : "for node %u", summary->vote);
     (void)fprintf(view->stream, "; floor %" PRIu64 " of term %" PRIu64 ", commit at least %" PRIu64 "\n",
                   summary->floor.index, summary->floor.term, summary->commit);
+    if (summary->spares > 0) {
+        (void)fprintf(view->stream, "  %" PRIu64 " segment%s prepared for later\n", summary->spares,
+                      summary->spares == 1 ? "" : "s");
+    }
 }
 
 /* Streams one whole table in a pass of its own. */

@@ -14,7 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-#define EXIT_MISUSE 2
+#define EXIT_MISUSE    2
+#define SPARES_DEFAULT 4
 
 enum option_key {
     OPTION_LISTEN = 'l',
@@ -26,7 +27,8 @@ enum option_key {
     OPTION_CARRIER,
     OPTION_CLIENTS,
     OPTION_LEASES,
-    OPTION_STALL
+    OPTION_STALL,
+    OPTION_SPARES
 };
 
 struct arguments {
@@ -39,6 +41,7 @@ struct arguments {
     uint64_t datagram_bytes;
     uint64_t lease_drift_ppm;
     uint64_t write_stall_ms;
+    uint32_t spares;
     bool check_invariants;
     bool verbose;
 };
@@ -60,6 +63,8 @@ static const struct argp_option options[] = {
      0},
     {"write-stall", OPTION_STALL, "MS", 0,
      "A leader whose disk takes longer over a write hands over to another node (10 to 600000; 10000)", 0},
+    {"spares", OPTION_SPARES, "N", 0,
+     "Segments of 8 MiB to prepare while there is nothing to do, for bursts of writes (0 to 4096; 4)", 0},
     {"check-invariants", OPTION_CHECK, NULL, 0, "Check the protocol's rules after every step (slow)", 0},
     {"verbose", OPTION_VERBOSE, NULL, 0, "Say more on standard error", 0},
     {0},
@@ -123,6 +128,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_STALL:
         arguments->write_stall_ms = number_or_misuse("--write-stall", argument, 10, 600000, state);
+        return 0;
+    case OPTION_SPARES:
+        arguments->spares = (uint32_t)number_or_misuse("--spares", argument, 0, DGRAFT_SPARES_MAX, state);
         return 0;
     case OPTION_CHECK:
         arguments->check_invariants = true;
@@ -208,6 +216,7 @@ static int serve(struct arguments *arguments, struct kv *kv, struct kv_service *
         .datagram_bytes_max = arguments->datagram_bytes,
         .lease_drift_ppm = (uint32_t)arguments->lease_drift_ppm,
         .write_stall_ns = arguments->write_stall_ms * 1000000u,
+        .spares = arguments->spares,
         .check_invariants = arguments->check_invariants,
     };
     struct dgraft_node *node = NULL;
@@ -246,7 +255,7 @@ int main(int argc, char **argv)
         NULL,
         NULL,
         NULL};
-    struct arguments arguments = {0};
+    struct arguments arguments = {.spares = SPARES_DEFAULT};
     struct kv *kv = NULL;
     struct kv_service *service = NULL;
     sigset_t signals;

@@ -135,7 +135,7 @@ static void fill_options(struct sim_node *node, struct dgraft_driver_options *op
     *options = (struct dgraft_driver_options){
         .fs = &node->disk->fs,
         .directory = DIRECTORY,
-        .storage = {.segment_bytes = run->plan.segment_bytes},
+        .storage = {.segment_bytes = run->plan.segment_bytes, .spares = run->plan.spares},
         .transport = node->transport,
         .machine = {.context = node, .apply = apply},
         .cache_bytes_max = run->plan.cache_bytes,
@@ -370,6 +370,7 @@ void sim_node_perform(struct sim_node *node)
         return;
     }
     dgraft_driver_spare(node->driver);
+    (void)dgraft_driver_fill(node->driver);
     if (disk->crashed) {
         sim_node_crash(node, SIM_CRASH_POWER);
         return;

@@ -57,4 +57,5 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_random *random, uint32_t no
     plan->inflight_max = sim_random_between(random, 1, 16);
     plan->small_bytes = sim_random_chance(random, 500000) ? 1024 : 64;
     plan->cache_bytes = sim_random_chance(random, 500000) ? 0 : 4096;
+    plan->spares = (uint32_t)sim_random_below(random, 4);
 }

@@ -45,6 +45,7 @@ struct sim_plan {
     uint64_t write_stall_ns; /* 0: a slow disk is no reason to step aside */
     uint32_t lag_entries;
     uint64_t segment_bytes;
+    uint32_t spares;
     uint64_t inflight_max;
     size_t small_bytes;
     size_t cache_bytes;

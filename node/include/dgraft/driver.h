@@ -191,8 +191,11 @@ bool dgraft_driver_write_keeps_others_waiting(const struct dgraft_driver *driver
 /* Writes and syncs what turn has planned; does nothing when nothing is ready. Any thread; turns may go on meanwhile. */
 void dgraft_driver_perform(struct dgraft_driver *driver);
 
-/* Makes the next segment ready, off the commit path. Any thread, also while another performs. */
+/* As the functions of the same names in storage.h: they prepare segments, off the commit path, on any thread. */
 void dgraft_driver_spare(struct dgraft_driver *driver);
+bool dgraft_driver_wants_spare(const struct dgraft_driver *driver);
+bool dgraft_driver_fill(struct dgraft_driver *driver);
+bool dgraft_driver_wants_fill(const struct dgraft_driver *driver);
 
 /* Queues a proposal for the next turn. Returns OK; BUSY, TOO_LARGE or CLOSED: nothing is retained and no callback
  * comes.

@@ -41,6 +41,7 @@ struct dgraft_node_options {
     uint32_t lease_drift_ppm;               /* 0: no reads under a lease; see struct dgraft_config */
     uint32_t lag_notice_entries;            /* 0: 10,000 */
     dgraft_time_ns write_stall_ns;          /* a leader whose write takes longer steps aside; 0: 10 s */
+    uint32_t spares;      /* segments of 8 MiB to keep prepared while there is nothing to do, beside the next one */
     struct dgraft_fs *fs; /* NULL: the operating system's; another one to watch or to fail on purpose */
     bool check_invariants;
 };

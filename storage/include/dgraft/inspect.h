@@ -13,7 +13,12 @@
 extern "C" {
 #endif
 
-enum dgraft_file_type { DGRAFT_FILE_UNKNOWN = 0, DGRAFT_FILE_STATE = 1, DGRAFT_FILE_SEGMENT = 2 };
+enum dgraft_file_type {
+    DGRAFT_FILE_UNKNOWN = 0,
+    DGRAFT_FILE_STATE = 1,
+    DGRAFT_FILE_SEGMENT = 2,
+    DGRAFT_FILE_SPARE = 3 /* a segment prepared for later: not looked into */
+};
 
 /* How bad a finding is: what the verdict is made from. */
 enum dgraft_severity {
@@ -86,6 +91,7 @@ struct dgraft_inspect_summary {
     struct dgraft_position floor;
     dgraft_index commit;
     uint64_t segments;
+    uint64_t spares; /* prepared for later; not looked into */
     uint64_t batches;
     uint64_t records; /* seen, superseded ones too */
     uint64_t torn_bytes;

@@ -4,9 +4,11 @@
  *     DIR/lock                   held by the process that has the directory open
  *     DIR/state                  identity, term and vote: two pairs of slots (docs/log-format.md)
  *     DIR/log-0000000000000001   segments of the log: a chain of batches
+ *     DIR/spare-0000000000000001 segments to come, prepared while nothing else was to do
  *
  * One store belongs to one thread, but for dgraft_storage_perform, which may run on another: at most one is under way,
- * and while it is only dgraft_storage_read, _found, _term_at and _stats may be called.
+ * and while it is only dgraft_storage_read, _found, _term_at and _stats may be called; and for _spare and _fill, which
+ * may run on a third one meanwhile.
  */
 #ifndef DGRAFT_STORAGE_H
 #define DGRAFT_STORAGE_H
@@ -38,9 +40,12 @@ struct dgraft_why {
     char text[DGRAFT_WHY_BYTES];
 };
 
+#define DGRAFT_SPARES_MAX 4096u
+
 struct dgraft_storage_options {
     uint64_t segment_bytes; /* 0: 8 MiB; a batch larger than a segment gets one of its own size */
     uint32_t runs_max;      /* newest runs of terms that `found` tells; 0: 256 */
+    uint32_t spares;        /* segments to keep prepared beside the next one, at most DGRAFT_SPARES_MAX */
 };
 
 /* Makes a directory for a node, empty but for its identity and `first`: the records (framed, contiguous from index 1,
@@ -114,9 +119,21 @@ void dgraft_storage_perform(struct dgraft_storage *storage);
  * every prepare), why says what failed first. Nothing of this write may be acknowledged then. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_storage_complete(struct dgraft_storage *storage, struct dgraft_why *why);
 
-/* Makes the next segment ready (zero-filled, synced, named) off the commit path. Any thread, also while another
- * performs; does nothing when one is ready. Failure is no harm: perform makes one when it must. */
+/* Makes the next segment ready (zero-filled, synced, named) off the commit path: a prepared one, if there is any. Any
+ * thread, also while another performs; does nothing when one is ready. Failure is no harm: perform makes one when it
+ * must. */
 void dgraft_storage_spare(struct dgraft_storage *storage);
+
+/* Says whether dgraft_storage_spare has not been called since a segment began. Any thread. */
+bool dgraft_storage_wants_spare(const struct dgraft_storage *storage);
+
+/* Does one step, of at most 1 MiB written and synced, towards options.spares prepared segments; too many are removed.
+ * Call it while there is nothing else to do. Any thread, but one at a time. Returns whether there is more to do; after
+ * a failure, which is no harm, not before the next segment begins. */
+bool dgraft_storage_fill(struct dgraft_storage *storage);
+
+/* Says whether dgraft_storage_fill has anything to do. Any thread. */
+bool dgraft_storage_wants_fill(const struct dgraft_storage *storage);
 
 /* Copies whole framed records from index `first` on, as many as fit into `size` bytes and lie at most at index `last`,
  * to `bytes`; at least one must fit. Each is checked (both checksums, index, order). *count and *used say what came.
@@ -135,6 +152,7 @@ struct dgraft_storage_stats {
     uint64_t system_calls;
     uint64_t bytes_written;
     uint64_t segments;
+    uint64_t spares;      /* prepared beside the next one */
     uint64_t spares_late; /* segments that had to be made on the commit path */
     uint64_t index_bytes; /* memory of the sparse index */
 };

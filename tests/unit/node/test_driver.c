@@ -128,6 +128,32 @@ static void prepare(struct call *call, char *bytes, size_t size)
                                               .released = on_released};
 }
 
+Test(driver, forgets_what_every_member_has_and_still_applies_it_all)
+{
+    enum { COMMANDS = 6000 };
+    static struct alone alone;
+    static struct call calls[COMMANDS];
+    static char bytes[1000];
+    struct dgraft_driver_status status;
+    size_t most = 0;
+    open_alone(&alone);
+    run(&alone, 1000);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        prepare(&calls[i], bytes, sizeof bytes);
+        cr_assert_eq(dgraft_driver_propose(alone.driver, &calls[i].proposal), DGRAFT_OK);
+        if (i % 100 == 99) {
+            run(&alone, 3);
+            dgraft_driver_status(alone.driver, &status);
+            most = status.cache_bytes > most ? status.cache_bytes : most;
+        }
+    }
+    run(&alone, 10);
+    cr_assert_eq(alone.applied_count, COMMANDS);
+    cr_assert_gt(most, 1000 * sizeof bytes, "something is kept");
+    cr_assert_lt(most, 2500 * sizeof bytes, "but not all that the cache would hold");
+    close_alone(&alone);
+}
+
 Test(driver, commits_and_applies_a_small_and_a_large_proposal_once)
 {
     static struct alone alone;

@@ -13,13 +13,22 @@ static struct window_slot slot_in(struct dgraft_buffer *buffer, dgraft_index ind
     return slot;
 }
 
+static struct window_slot *held_at(const struct window *window, dgraft_index index)
+{
+    struct window_slot *slot = dgraft_window_at(window, index);
+    if (slot == NULL) {
+        abort();
+    }
+    return slot;
+}
+
 /* The slow oracle: every buffer counts once for each run of neighbours that share it. */
 static size_t bytes_held(const struct window *window)
 {
     size_t bytes = 0;
     const struct dgraft_buffer *before = NULL;
     for (dgraft_index index = window->first; index != window->end; index++) {
-        const struct window_slot *slot = dgraft_window_at(window, index);
+        const struct window_slot *slot = held_at(window, index);
         if (slot->buffer != before) {
             bytes += slot->buffer->capacity;
         }
@@ -73,7 +82,7 @@ Test(window, keeps_every_record_when_it_grows)
         dgraft_window_push(&window, &slot);
     }
     for (dgraft_index index = 5; index < 4000; index++) {
-        cr_assert_eq(dgraft_window_at(&window, index)->entry.index, index);
+        cr_assert_eq(held_at(&window, index)->entry.index, index);
     }
     cr_assert_null(dgraft_window_at(&window, 4));
     cr_assert_null(dgraft_window_at(&window, 4000));
@@ -106,7 +115,7 @@ Test(window, never_evicts_what_is_not_durable_or_not_answered)
     cr_assert_eq(window.first, 2, "index 2 is not durable");
     dgraft_window_evict(&window, 4, 0);
     cr_assert_eq(window.first, 3, "index 3 waits for its answer");
-    dgraft_window_at(&window, 3)->proposal = NULL;
+    held_at(&window, 3)->proposal = NULL;
     dgraft_window_evict(&window, 4, 0);
     cr_assert_eq(window.first, window.end);
     cr_assert_eq(window.bytes, 0);

@@ -4,6 +4,7 @@
 #include <dgraft/inspect.h>
 
 const struct dgraft_storage_options history_options = {.segment_bytes = 12288, .runs_max = 8};
+const struct dgraft_storage_options history_pool_options = {.segment_bytes = 12288, .runs_max = 8, .spares = 2};
 
 /* The result of a recovery must be the last acknowledged state, or with the write under way: its state part first. */
 static const char *judge(struct dgraft_storage *storage, const struct history *history)

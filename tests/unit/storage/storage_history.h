@@ -15,6 +15,9 @@ struct history {
 /* Segments so small that writes roll. */
 extern const struct dgraft_storage_options history_options;
 
+/* The same, with a pool. */
+extern const struct dgraft_storage_options history_pool_options;
+
 /* Opens an image twice and asserts that what was acknowledged is there, and that the second time writes nothing. `call`
  * is told when an assertion fails. */
 void history_check(struct memory_fs *image, const struct history *history, uint64_t call);

@@ -11,6 +11,18 @@ enum { EXHAUSTIVE_MAX = 7, SAMPLES = 14 };
 
 static uint64_t states_seen;
 
+/* What is prepared before each write. */
+enum ahead { NOTHING, NEXT_SEGMENT, POOL };
+
+static void prepare(struct dgraft_storage *storage, enum ahead ahead)
+{
+    while (ahead == POOL && dgraft_storage_fill(storage)) {
+    }
+    if (ahead != NOTHING) {
+        dgraft_storage_spare(storage);
+    }
+}
+
 /* Which subset of the uncertain things survives. */
 struct choice {
     uint64_t bits;
@@ -74,7 +86,7 @@ static void crash_inside_recovery(const struct memory_fs *image, const struct hi
 }
 
 /* Runs the writes with the power failing during one call. Returns false when the run ended before that call. */
-static bool run_until(struct memory_fs *memory, const struct rig_write *writes, size_t count, bool spares,
+static bool run_until(struct memory_fs *memory, const struct rig_write *writes, size_t count, enum ahead ahead,
                       struct history *history, uint64_t call)
 {
     struct dgraft_storage *storage = NULL;
@@ -83,15 +95,14 @@ static bool run_until(struct memory_fs *memory, const struct rig_write *writes, 
     const uint64_t begin = memory_fs_calls(memory);
     history->acknowledged = 0;
     history->under_way = false;
-    if (dgraft_storage_open(memory_fs_seam(memory), "node", &history_options, &storage, &why) != DGRAFT_OK) {
+    const struct dgraft_storage_options *options = ahead == POOL ? &history_pool_options : &history_options;
+    if (dgraft_storage_open(memory_fs_seam(memory), "node", options, &storage, &why) != DGRAFT_OK) {
         return true;
     }
     for (size_t i = 0; i < count; i++) {
         history->logs[i + 1] = history->logs[i];
         rig_apply(&history->logs[i + 1], &writes[i]);
-        if (spares) {
-            dgraft_storage_spare(storage);
-        }
+        prepare(storage, ahead);
         history->under_way = true;
         if (rig_do(storage, &history->logs[i], &writes[i]) != DGRAFT_OK || memory_fs_calls(memory) >= begin + call) {
             break;
@@ -108,7 +119,47 @@ static bool run_until(struct memory_fs *memory, const struct rig_write *writes, 
     return memory_fs_calls(memory) >= begin + call;
 }
 
-static void crash_everywhere(const struct rig_write *writes, size_t count, bool spares)
+/* The next process fills its pool from what the crash left of it, and writes until some of it is used. */
+static void go_on(struct memory_fs *image, const struct history *history)
+{
+    struct dgraft_storage *storage = NULL;
+    struct dgraft_storage_stats stats;
+    struct dgraft_why why;
+    struct rig_log *log = malloc(sizeof *log);
+    uint64_t size;
+    cr_assert_eq(dgraft_storage_open(memory_fs_seam(image), "node", &history_pool_options, &storage, &why), DGRAFT_OK);
+    *log = history->logs[history->acknowledged];
+    if (rig_differs(storage, log) != NULL && rig_log_differs(storage, log) != NULL) {
+        *log = history->logs[history->acknowledged + 1];
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct rig_write more = {.state = true,
+                                       .term = 9,
+                                       .log = true,
+                                       .keep = log->last,
+                                       .count = 4,
+                                       .entry_term = 9,
+                                       .payload_bytes = 2000};
+        prepare(storage, POOL);
+        dgraft_storage_stats(storage, &stats);
+        cr_assert(stats.spares + 1 >= history_pool_options.spares && stats.spares <= history_pool_options.spares);
+        cr_assert_null(memory_fs_bytes(image, "node/spare.new", &size));
+        cr_assert_eq(rig_do(storage, log, &more), DGRAFT_OK);
+        rig_apply(log, &more);
+    }
+    dgraft_storage_stats(storage, &stats);
+    cr_assert_eq(stats.spares_late, 0);
+    const char *differs = rig_differs(storage, log);
+    cr_assert_null(differs, "%s", differs);
+    dgraft_storage_abandon(storage);
+    cr_assert_eq(dgraft_storage_open(memory_fs_seam(image), "node", &history_pool_options, &storage, &why), DGRAFT_OK);
+    differs = rig_differs(storage, log);
+    cr_assert_null(differs, "%s", differs);
+    dgraft_storage_abandon(storage);
+    free(log);
+}
+
+static void crash_everywhere(const struct rig_write *writes, size_t count, enum ahead ahead)
 {
     struct history *history = calloc(1, sizeof *history);
     struct memory_fs *formatted = memory_fs_new();
@@ -116,7 +167,7 @@ static void crash_everywhere(const struct rig_write *writes, size_t count, bool 
     states_seen = 0;
     for (uint64_t call = 1;; call++) {
         struct memory_fs *memory = memory_fs_copy(formatted);
-        const bool cut = run_until(memory, writes, count, spares, history, call);
+        const bool cut = run_until(memory, writes, count, ahead, history, call);
         const size_t uncertain = memory_fs_uncertain(memory);
         for (uint64_t i = 0; i < subset_count(uncertain); i++) {
             struct choice choice = subset(uncertain, i);
@@ -126,6 +177,9 @@ static void crash_everywhere(const struct rig_write *writes, size_t count, bool 
             }
             states_seen++;
             history_check(image, history, call);
+            if (ahead == POOL) {
+                go_on(image, history);
+            }
             memory_fs_free(image);
         }
         memory_fs_free(memory);
@@ -146,8 +200,8 @@ Test(crash, appends)
         {.log = true, .keep = 2, .count = 3, .entry_term = 1, .payload_bytes = 700},
         {.log = true, .keep = 5, .count = 2, .entry_term = 1, .payload_bytes = 10},
     };
-    crash_everywhere(writes, 3, false);
-    crash_everywhere(writes, 3, true);
+    crash_everywhere(writes, 3, NOTHING);
+    crash_everywhere(writes, 3, NEXT_SEGMENT);
 }
 
 Test(crash, term_and_vote_with_and_without_entries)
@@ -158,7 +212,7 @@ Test(crash, term_and_vote_with_and_without_entries)
         {.state = true, .term = 3, .vote = 1},
         {.state = true, .term = 4, .vote = 3},
     };
-    crash_everywhere(writes, 4, false);
+    crash_everywhere(writes, 4, NOTHING);
 }
 
 Test(crash, truncation_with_and_without_what_follows)
@@ -169,7 +223,7 @@ Test(crash, truncation_with_and_without_what_follows)
         {.log = true, .keep = 2, .count = 0},
         {.log = true, .keep = 2, .count = 2, .entry_term = 2, .payload_bytes = 90, .membership = true},
     };
-    crash_everywhere(writes, 4, false);
+    crash_everywhere(writes, 4, NOTHING);
 }
 
 Test(crash, rolling_to_the_next_segment)
@@ -180,8 +234,9 @@ Test(crash, rolling_to_the_next_segment)
         {.log = true, .keep = 9, .count = 9, .entry_term = 1, .payload_bytes = 1500},
         {.log = true, .keep = 18, .count = 1, .entry_term = 1, .payload_bytes = 5},
     };
-    crash_everywhere(writes, 4, false);
-    crash_everywhere(writes, 4, true);
+    crash_everywhere(writes, 4, NOTHING);
+    crash_everywhere(writes, 4, NEXT_SEGMENT);
+    crash_everywhere(writes, 4, POOL);
 }
 
 Test(crash, a_mark_of_the_floor)
@@ -191,7 +246,7 @@ Test(crash, a_mark_of_the_floor)
         {.log = true, .keep = 3},
         {.state = true, .term = 5, .vote = 1, .log = true, .keep = 3},
     };
-    crash_everywhere(writes, 3, false);
+    crash_everywhere(writes, 3, NOTHING);
 }
 
 Test(crash, formatting_makes_a_directory_or_none)

@@ -27,7 +27,8 @@ static bool none(void *context, size_t which)
 static enum dgraft_status run(struct memory_fs *memory, struct history *history, struct dgraft_why *why)
 {
     struct dgraft_storage *storage = NULL;
-    enum dgraft_status status = dgraft_storage_open(memory_fs_seam(memory), "node", &history_options, &storage, why);
+    enum dgraft_status status =
+        dgraft_storage_open(memory_fs_seam(memory), "node", &history_pool_options, &storage, why);
     history->acknowledged = 0;
     history->under_way = false;
     if (status != DGRAFT_OK) {
@@ -37,6 +38,8 @@ static enum dgraft_status run(struct memory_fs *memory, struct history *history,
     for (size_t i = 0; i < WRITE_COUNT && status == DGRAFT_OK; i++) {
         history->logs[i + 1] = history->logs[i];
         rig_apply(&history->logs[i + 1], &writes[i]);
+        while (dgraft_storage_fill(storage)) {
+        }
         dgraft_storage_spare(storage);
         history->under_way = true;
         status = rig_do(storage, &history->logs[i], &writes[i]);

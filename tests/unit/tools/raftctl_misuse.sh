@@ -97,6 +97,7 @@ expect 2 'one directory' "$raftd" a b
 expect 2 'wants a number' "$raftd" a --election-timeout never
 expect 2 'wants a number' "$raftd" a --election-timeout 9
 expect 2 'wants a number' "$raftd" a --datagram-bytes 65001
+expect 2 'wants a number' "$raftd" a --spares 4097
 expect 2 'less than half' "$raftd" a --election-timeout 100 --heartbeat 50
 expect 2 'less than half' "$raftd" a --heartbeat 150
 expect 2 'unrecognized option' "$raftd" --frobnicate
