@@ -10,7 +10,10 @@
  *   I-LC       what was committed is in the log of every leader of a later term
  *   I-SMS      applied: in order, once per start, and what was committed
  *   I-CI       the commit index never falls, and never passes the log nor what the leader of the term has shown
- *   I-CQ       when the commit index first moves to i, a majority of disks hold that entry
+ *   I-CQ       when the commit index first moves to i, a majority of each set of voters hold that entry on the disks that
+ *              they are known by; who leads was elected by such majorities, and was a voter then
+ *   I-CFG      a node goes by the newest membership of its log; one is made upon a committed one, whose majorities it
+ *              meets, and not in vain
  *   I-TRUNC    a disk's log shrinks only at a conflict, and never loses a committed entry
  *   I-ACK      an acknowledged prefix is on the sender's disk and equals the leader's
  *   I-REPLY    COMMITTED is committed; REFUSED never appears in a log; each request is answered at most once
@@ -22,6 +25,7 @@
 
 #include "sim_counts.h"
 #include "sim_machine.h"
+#include "sim_members.h"
 #include "sim_network.h"
 #include "sim_trace.h"
 #include "sim_tree.h"
@@ -47,6 +51,7 @@ struct sim_ghost {
     dgraft_index unsynced[SIM_UNSYNCED_MAX]; /* what batches under way then would have kept */
     uint32_t unsynced_count;
     bool running;
+    uint64_t store; /* of the disk that is in it; 0 unknown */
     struct dgraft_core_status seen; /* after its last turn */
     dgraft_index applied;           /* newest command applied since the start */
 };
@@ -58,6 +63,7 @@ struct sim_term {
     dgraft_index first;         /* its first own entry; 0 unknown */
     dgraft_term first_before;
     uint64_t round_max;
+    dgraft_node_set granted[SIM_NODES_MAX]; /* who voted for each candidate, on the wire */
     dgraft_index shown[SIM_NODES_MAX]; /* how far the leader's appends to each node reach */
 };
 
@@ -77,6 +83,10 @@ struct sim_check {
     uint32_t node_count;
     uint64_t cluster;
     struct sim_tree tree;
+    struct sim_members members;
+    /* Tells the membership that a node goes by now; NULL: nobody does. */
+    const struct dgraft_membership *(*claimed)(void *context, dgraft_node_id node);
+    void *claimed_context;
     struct sim_ghost ghosts[SIM_NODES_MAX];
     struct sim_term *terms;
     dgraft_term term_capacity;
@@ -116,6 +126,9 @@ void sim_check_down(struct sim_check *check, dgraft_node_id node);
 /* After sim_check_down, for each range of a segment that was written and perhaps never reached the disk. */
 void sim_check_unsynced(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t size,
                         uint64_t begin, uint64_t end);
+
+/* A node's disk was taken out, and another one, which is empty, put in. Call between sim_check_down and opening. */
+void sim_check_wiped(struct sim_check *check, dgraft_node_id node, uint64_t store);
 
 /* A node has opened its directory. */
 void sim_check_opened(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status);
