@@ -196,31 +196,49 @@ static bool commit_more(struct sim_check *check, dgraft_index upto, dgraft_term 
     return true;
 }
 
+bool sim_ghost_held(const struct sim_ghost *ghost, struct dgraft_position position)
+{
+    return position.index <= ghost->lost_last && ghost->lost_terms[position.index] == position.term;
+}
+
+bool sim_ghost_holds(const struct sim_ghost *ghost, struct dgraft_position position)
+{
+    return (position.index <= ghost->last && ghost->terms[position.index] == position.term) ||
+           sim_ghost_held(ghost, position);
+}
+
 /* Returns whose disks hold an entry. */
 static dgraft_node_set holders_of(const struct sim_check *check, struct dgraft_position position)
 {
     dgraft_node_set holders = 0;
     for (uint32_t node = 1; node <= check->node_count; node++) {
-        const struct sim_ghost *ghost = &check->ghosts[node];
-        if (position.index <= ghost->last && ghost->terms[position.index] == position.term) {
+        if (sim_ghost_holds(&check->ghosts[node], position)) {
             holders |= dgraft_node_set_of(node);
         }
     }
     return holders;
 }
 
-/* Returns the term that most disks have at an index: the leader's, when it has not yet shown its whole log. */
-static dgraft_term most_held(const struct sim_check *check, dgraft_index index, dgraft_node_set *holders)
+/* Returns the term that most disks have at an index, and may commit: the leader's, when it has not yet shown its whole
+ * log. Those who do not vote may hold what was never committed, and be more. */
+static dgraft_term most_held(const struct sim_check *check, dgraft_index index,
+                             const struct dgraft_membership *claimed, dgraft_node_set *holders)
 {
     dgraft_term most = 0;
+    bool enough = false;
     for (uint32_t node = 1; node <= check->node_count; node++) {
         const struct sim_ghost *ghost = &check->ghosts[node];
-        if (index <= ghost->last) {
-            const dgraft_node_set set = holders_of(check, (struct dgraft_position){index, ghost->terms[index]});
-            if (dgraft_node_set_count(set) > dgraft_node_set_count(*holders)) {
-                most = ghost->terms[index];
-                *holders = set;
-            }
+        if (index > ghost->last) {
+            continue;
+        }
+        const struct dgraft_position position = {index, ghost->terms[index]};
+        const dgraft_node_set set = holders_of(check, position);
+        const bool may = sim_members_may_commit(check, position, set, claimed);
+        const bool more = dgraft_node_set_count(set) > dgraft_node_set_count(*holders);
+        if ((may && !enough) || (may == enough && more)) {
+            most = position.term;
+            *holders = set;
+            enough = may;
         }
     }
     return most;
@@ -232,6 +250,8 @@ bool sim_check_commit(struct sim_check *check, dgraft_node_id node, dgraft_term 
     const struct sim_term *term = sim_check_term(check, leader_term);
     dgraft_node_set holders = 0;
 
+    const struct dgraft_membership *claimed =
+        check->claimed == NULL ? NULL : check->claimed(check->claimed_context, node);
     if (term == NULL) {
         return false;
     }
@@ -239,10 +259,8 @@ bool sim_check_commit(struct sim_check *check, dgraft_node_id node, dgraft_term 
     if (at != 0 && at != SIM_TERM_UNKNOWN) {
         holders = holders_of(check, (struct dgraft_position){i, at});
     } else {
-        at = most_held(check, i, &holders);
+        at = most_held(check, i, claimed, &holders);
     }
-    const struct dgraft_membership *claimed =
-        check->claimed == NULL ? NULL : check->claimed(check->claimed_context, node);
     if (!sim_members_may_commit(check, (struct dgraft_position){i, at}, holders, claimed)) {
         return sim_check_fail(check, "I-CQ: node %u commits (%llu, %llu), which the disks of %llx hold", node,
                               (unsigned long long)i, (unsigned long long)at, (unsigned long long)holders);

@@ -52,6 +52,9 @@ struct sim_ghost {
     uint32_t unsynced_count;
     bool running;
     uint64_t store; /* of the disk that is in it; 0 unknown */
+    uint64_t lost_store; /* of the disk that was in it before, and what that held: it may have acknowledged it */
+    dgraft_term *lost_terms;
+    dgraft_index lost_last;
     struct dgraft_core_status seen; /* after its last turn */
     dgraft_index applied;           /* newest command applied since the start */
 };
@@ -103,6 +106,10 @@ struct sim_check {
 
 bool sim_check_open(struct sim_check *check, uint32_t node_count, struct sim_counts *counts, struct sim_trace *trace);
 void sim_check_close(struct sim_check *check);
+
+/* Returns whether a node's disk, or the one that was in it before, holds an entry. */
+bool sim_ghost_holds(const struct sim_ghost *ghost, struct dgraft_position position);
+bool sim_ghost_held(const struct sim_ghost *ghost, struct dgraft_position position);
 
 /* Notes a broken rule; only the first counts. Returns false, for the caller to return. */
 bool sim_check_fail(struct sim_check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));

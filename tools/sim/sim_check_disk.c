@@ -60,8 +60,7 @@ static bool majority_besides(const struct sim_check *check, dgraft_node_id node,
 {
     dgraft_node_set holders = 0;
     for (dgraft_node_id id = 1; id <= check->node_count; id++) {
-        const struct sim_ghost *ghost = &check->ghosts[id];
-        if (id != node && ghost->last >= index && ghost->terms[index] == term) {
+        if (id != node && sim_ghost_holds(&check->ghosts[id], (struct dgraft_position){index, term})) {
             holders |= dgraft_node_set_of(id);
         }
     }
@@ -281,11 +280,17 @@ void sim_check_wiped(struct sim_check *check, dgraft_node_id node, uint64_t stor
 {
     struct sim_ghost *ghost = &check->ghosts[node];
 
+    free(ghost->lost_terms);
+    ghost->lost_terms = ghost->terms;
+    ghost->lost_last = ghost->last;
+    ghost->lost_store = ghost->store;
+    ghost->terms = NULL;
+    ghost->capacity = 0;
+    ghost->last = 0;
     free(ghost->before_crash);
     ghost->before_crash = NULL;
     ghost->before_last = 0;
     ghost->unsynced_count = 0;
-    ghost->last = 0;
     ghost->state_term = 0;
     ghost->state_vote = 0;
     ghost->store = store;

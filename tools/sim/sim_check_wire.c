@@ -45,6 +45,7 @@ void sim_check_close(struct sim_check *check)
     }
     for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {
         free(check->ghosts[i].terms);
+        free(check->ghosts[i].lost_terms);
         free(check->ghosts[i].votes_durable);
         free(check->ghosts[i].votes_sent);
         free(check->ghosts[i].before_crash);

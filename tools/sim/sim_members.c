@@ -85,22 +85,18 @@ bool sim_members_majority(const struct dgraft_membership *membership, dgraft_nod
     return majority(set, membership->voters) && majority(set, membership->outgoing);
 }
 
-/* Those of `set` whose disk is the one that the membership names. */
-static dgraft_node_set with_known_stores(const struct sim_check *check, const struct dgraft_membership *membership,
-                                         dgraft_node_set set)
+/* Returns whether those of `set` decide whose disk, as the membership names it, holds or held the entry. */
+static bool decides(const struct sim_check *check, const struct dgraft_membership *membership, dgraft_node_set set,
+                    struct dgraft_position position)
 {
     for (dgraft_node_id id = 1; id <= check->node_count; id++) {
+        const struct sim_ghost *ghost = &check->ghosts[id];
         const uint64_t store = dgraft_membership_store(membership, id);
-        if (store != 0 && check->ghosts[id].store != 0 && store != check->ghosts[id].store) {
-            set &= ~dgraft_node_set_of(id);
-        }
+        const bool known = store == 0 || ghost->store == 0 || store == ghost->store ||
+                           (store == ghost->lost_store && sim_ghost_held(ghost, position));
+        set &= known ? ~UINT64_C(0) : ~dgraft_node_set_of(id);
     }
-    return set;
-}
-
-static bool decides(const struct sim_check *check, const struct dgraft_membership *membership, dgraft_node_set set)
-{
-    return sim_members_majority(membership, with_known_stores(check, membership, set));
+    return sim_members_majority(membership, set);
 }
 
 bool sim_members_may_commit(const struct sim_check *check, struct dgraft_position position, dgraft_node_set set,
@@ -110,14 +106,14 @@ bool sim_members_may_commit(const struct sim_check *check, struct dgraft_positio
     if (here == NULL) {
         return 2 * dgraft_node_set_count(set) > check->node_count; /* a checker that was told of no members */
     }
-    if (decides(check, &here->membership, set) ||
-        (claimed != NULL && claimed->index > position.index && decides(check, claimed, set))) {
+    if (decides(check, &here->membership, set, position) ||
+        (claimed != NULL && claimed->index > position.index && decides(check, claimed, set, position))) {
         return true;
     }
     for (uint32_t i = 0; i < check->members.count; i++) {
         const struct sim_membership *later = &check->members.items[i];
         if (later->position.index > position.index && holds(check, later->position, position) &&
-            decides(check, &later->membership, set)) {
+            decides(check, &later->membership, set, position)) {
             return true;
         }
     }

@@ -205,7 +205,7 @@ static bool all_have(const struct sim_run *run, const struct sim_node *leader, c
 {
     const struct dgraft_membership *members = &run->check.ghosts[leader->id].seen.membership;
     if (!operation->ended || !operation->counts || operation->end == UINT64_MAX || members->outgoing != 0 ||
-        members->promote != 0) {
+        members->promote != 0 || !dgraft_node_set_has(members->voters, leader->id)) {
         return false;
     }
     for (dgraft_node_set left = dgraft_membership_all(members); left != 0; left &= left - 1) {
