@@ -221,8 +221,8 @@ static dgraft_node_set holders_of(const struct sim_check *check, struct dgraft_p
 
 /* Returns the term that most disks have at an index, and may commit: the leader's, when it has not yet shown its whole
  * log. Those who do not vote may hold what was never committed, and be more. */
-static dgraft_term most_held(const struct sim_check *check, dgraft_index index,
-                             const struct dgraft_membership *claimed, dgraft_node_set *holders)
+static dgraft_term most_held(const struct sim_check *check, dgraft_index index, const struct dgraft_membership *claimed,
+                             dgraft_node_set *holders)
 {
     dgraft_term most = 0;
     bool enough = false;

@@ -10,15 +10,13 @@
  *   I-LC       what was committed is in the log of every leader of a later term
  *   I-SMS      applied: in order, once per start, and what was committed
  *   I-CI       the commit index never falls, and never passes the log nor what the leader of the term has shown
- *   I-CQ       when the commit index first moves to i, a majority of each set of voters hold that entry on the disks that
- *              they are known by; who leads was elected by such majorities, and was a voter then
- *   I-CFG      a node goes by the newest membership of its log; one is made upon a committed one, whose majorities it
- *              meets, and not in vain
- *   I-TRUNC    a disk's log shrinks only at a conflict, and never loses a committed entry
- *   I-ACK      an acknowledged prefix is on the sender's disk and equals the leader's
- *   I-REPLY    COMMITTED is committed; REFUSED never appears in a log; each request is answered at most once
- *   I-READ     a read sees everything that was committed when it was made
- *   I-DUR      after a crash the log is what was durable, plus at most the writes under way
+ *   I-CQ       when the commit index first moves to i, a majority of each set of voters hold that entry on the disks
+ * that they are known by; who leads was elected by such majorities, and was a voter then I-CFG      a node goes by the
+ * newest membership of its log; one is made upon a committed one, whose majorities it meets, and not in vain I-TRUNC a
+ * disk's log shrinks only at a conflict, and never loses a committed entry I-ACK      an acknowledged prefix is on the
+ * sender's disk and equals the leader's I-REPLY    COMMITTED is committed; REFUSED never appears in a log; each request
+ * is answered at most once I-READ     a read sees everything that was committed when it was made I-DUR      after a
+ * crash the log is what was durable, plus at most the writes under way
  */
 #ifndef SIM_CHECK_H
 #define SIM_CHECK_H
@@ -51,7 +49,7 @@ struct sim_ghost {
     dgraft_index unsynced[SIM_UNSYNCED_MAX]; /* what batches under way then would have kept */
     uint32_t unsynced_count;
     bool running;
-    uint64_t store; /* of the disk that is in it; 0 unknown */
+    uint64_t store;      /* of the disk that is in it; 0 unknown */
     uint64_t lost_store; /* of the disk that was in it before, and what that held: it may have acknowledged it */
     dgraft_term *lost_terms;
     dgraft_index lost_last;
@@ -67,7 +65,7 @@ struct sim_term {
     dgraft_term first_before;
     uint64_t round_max;
     dgraft_node_set granted[SIM_NODES_MAX]; /* who voted for each candidate, on the wire */
-    dgraft_index shown[SIM_NODES_MAX]; /* how far the leader's appends to each node reach */
+    dgraft_index shown[SIM_NODES_MAX];      /* how far the leader's appends to each node reach */
 };
 
 struct sim_committed {

@@ -1,6 +1,6 @@
-/* An operator, and somebody who exchanges disks: members come, go, are promoted and demoted at random, and a disk is wiped
- * and put back under its old id. What an operator can break by asking for it is spared: nobody asks for anything but its
- * removal while a member's disk is gone, and a disk goes only when every other voter knows which one it was.
+/* An operator, and somebody who exchanges disks: members come, go, are promoted and demoted at random, and a disk is
+ * wiped and put back under its old id. What an operator can break by asking for it is spared: nobody asks for anything
+ * but its removal while a member's disk is gone, and a disk goes only when every other voter knows which one it was.
  */
 #include "sim_run.h"
 

@@ -60,8 +60,7 @@ const struct sim_membership *sim_members_at(const struct sim_check *check, struc
     const struct sim_membership *newest = NULL;
     for (uint32_t i = 0; i < check->members.count; i++) {
         const struct sim_membership *item = &check->members.items[i];
-        if ((newest == NULL || item->position.index > newest->position.index) &&
-            holds(check, tip, item->position)) {
+        if ((newest == NULL || item->position.index > newest->position.index) && holds(check, tip, item->position)) {
             newest = item;
         }
     }
@@ -144,9 +143,9 @@ static void count_change(struct sim_check *check, const struct dgraft_membership
     counts[SIM_COUNT_PROMOTED] += (after->voters & before->promote) != 0;
     counts[SIM_COUNT_DEMOTED] += (after->learners & before->voters) != 0;
     counts[SIM_COUNT_REMOVED] += (old & ~new) != 0;
-    counts[SIM_COUNT_STORES_WRITTEN] += old == new && before->outgoing == 0 && after->outgoing == 0 &&
-                                        before->promote == after->promote &&
-                                        memcmp(before->stores, after->stores, sizeof before->stores) != 0;
+    counts[SIM_COUNT_STORES_WRITTEN] +=
+        old == new && before->outgoing == 0 && after->outgoing == 0 &&
+        before->promote == after->promote &&memcmp(before->stores, after->stores, sizeof before->stores) != 0;
 }
 
 static bool judge(struct sim_check *check, const struct sim_membership *item)
@@ -159,15 +158,15 @@ static bool judge(struct sim_check *check, const struct sim_membership *item)
     if (entry == NULL || at.index == 1) {
         return true;
     }
-    const struct sim_membership *before =
-        sim_members_at(check, (struct dgraft_position){at.index - 1, entry->before});
+    const struct sim_membership *before = sim_members_at(check, (struct dgraft_position){at.index - 1, entry->before});
     if (before == NULL) {
         return sim_check_fail(check, "I-CFG: there is no membership before (%llu, %llu)", i, t);
     }
     const dgraft_index b = before->position.index;
     if (b > check->committed_last || check->committed[b].term != before->position.term) {
-        return sim_check_fail(check, "I-CFG: the membership at (%llu, %llu) was made when that at %llu was not committed",
-                              i, t, (unsigned long long)b);
+        return sim_check_fail(check,
+                              "I-CFG: the membership at (%llu, %llu) was made when that at %llu was not committed", i,
+                              t, (unsigned long long)b);
     }
     if (!adjacent(&before->membership, &item->membership)) {
         return sim_check_fail(check, "I-CFG: majorities of the memberships at %llu and (%llu, %llu) need not meet",
@@ -208,8 +207,9 @@ bool sim_members_in_force(struct sim_check *check, dgraft_node_id node, struct d
             continue;
         }
         if (item->position.index > claimed->index || !same(&item->membership, claimed)) {
-            return sim_check_fail(check, "I-CFG: node %u goes by the membership of entry %llu, its log has (%llu, %llu)",
-                                  node, (unsigned long long)claimed->index, (unsigned long long)item->position.index,
+            return sim_check_fail(check,
+                                  "I-CFG: node %u goes by the membership of entry %llu, its log has (%llu, %llu)", node,
+                                  (unsigned long long)claimed->index, (unsigned long long)item->position.index,
                                   (unsigned long long)item->position.term);
         }
     }

@@ -1,5 +1,5 @@
-/* The checker's own account of who the members are: every MEMBERSHIP entry that was ever sent or written, by position. What
- * a majority is, is counted here again, and not with the core's functions.
+/* The checker's own account of who the members are: every MEMBERSHIP entry that was ever sent or written, by position.
+ * What a majority is, is counted here again, and not with the core's functions.
  */
 #ifndef SIM_MEMBERS_H
 #define SIM_MEMBERS_H

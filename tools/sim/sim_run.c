@@ -200,7 +200,8 @@ static struct sim_node *only_leader(struct sim_run *run)
     return leader;
 }
 
-/* Returns whether every member has applied it, and all of them know one membership, which is not on its way elsewhere. */
+/* Returns whether every member has applied it, and all of them know one membership, which is not on its way elsewhere.
+ */
 static bool all_have(const struct sim_run *run, const struct sim_node *leader, const struct sim_operation *operation)
 {
     const struct dgraft_membership *members = &run->check.ghosts[leader->id].seen.membership;

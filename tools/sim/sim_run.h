@@ -28,8 +28,8 @@ struct sim_options {
 /* What the seed drew. Rates are per million. */
 struct sim_plan {
     uint32_t founders;
-    uint32_t nodes; /* with those who may join */
-    uint32_t churn; /* changes of members, of all faults */
+    uint32_t nodes;     /* with those who may join */
+    uint32_t churn;     /* changes of members, of all faults */
     uint64_t faulty_ns; /* how long the bad time lasts */
     struct sim_network_rates network;
     struct sim_disk_rates disk;
