@@ -129,8 +129,13 @@ bool sim_node_replace_disk(struct sim_node *node)
 {
     sim_disk_close(node->disk);
     sim_check_wiped(&node->run->check, node->id, 0);
-    /* As its first operator did, or as somebody who knows that it has lost everything. */
-    return format_disk(node, node->id <= node->run->plan.founders && sim_random_chance(&node->run->random, 500000));
+    /* As somebody does who knows that it has lost everything; or, once in a while, as its first operator did: but two
+     * founders of three who begin again are a cluster of their own, and nothing tells them from the first day's. */
+    struct sim_run *run = node->run;
+    const bool founder = node->id <= run->plan.founders && run->plan.founders >= 3 && !run->refounded &&
+                         sim_random_chance(&run->random, 500000);
+    run->refounded = run->refounded || founder;
+    return format_disk(node, founder);
 }
 
 static dgraft_time_ns read_clock(void *context)

@@ -135,6 +135,7 @@ struct sim_run {
     uint64_t operation_count;
     uint64_t operation_capacity;
     uint64_t moments; /* the history's clock */
+    bool refounded;   /* a founder was formatted as one again */
 };
 
 struct sim_result {
