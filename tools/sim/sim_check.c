@@ -313,7 +313,7 @@ static bool elected(struct sim_check *check, dgraft_node_id node, const struct d
     if (term == NULL) {
         return false;
     }
-    if (ghost->seen.role == DGRAFT_ROLE_LEADER && ghost->seen.term == status->term) {
+    if ((ghost->seen.role == DGRAFT_ROLE_LEADER && ghost->seen.term == status->term) || check->members.count == 0) {
         return true;
     }
     dgraft_node_set granted = term->granted[node];

@@ -82,13 +82,6 @@ static enum dgraft_outcome change_outcome(const struct rig *rig)
     return 0;
 }
 
-/* What the step said about a change; 0: nothing. */
-static enum dgraft_outcome outcome_of_change(const struct rig *rig)
-{
-    const struct dgraft_action_outcome *outcome = change_outcome(rig);
-    return outcome == NULL ? 0 : outcome->outcome;
-}
-
 Test(changes, of_learners_are_one_entry_that_is_in_force_when_appended)
 {
     struct rig rig;
@@ -106,7 +99,7 @@ Test(changes, of_learners_are_one_entry_that_is_in_force_when_appended)
     rig_durable(&rig);
     ack_all(&rig, 2);
     cr_assert_eq(rig_status(&rig).commit, 7u);
-    cr_assert_eq(outcome_of_change(&rig), DGRAFT_OUTCOME_DONE);
+    cr_assert_eq(change_outcome(&rig), DGRAFT_OUTCOME_DONE);
     rig_close(&rig);
 }
 
@@ -131,7 +124,7 @@ Test(changes, of_voters_are_joint_and_then_leave_exactly_once) /* bug 83 */
     cr_assert_eq(rig_status(&rig).last.index, 9u, "it leaves once");
     rig_durable(&rig);
     ack_all(&rig, 2);
-    cr_assert_eq(outcome_of_change(&rig), DGRAFT_OUTCOME_DONE);
+    cr_assert_eq(change_outcome(&rig), DGRAFT_OUTCOME_DONE);
     cr_assert_eq(rig_status(&rig).last.index, 9u);
     rig_close(&rig);
 }
@@ -220,7 +213,7 @@ Test(changes, whose_leader_is_deposed_are_of_unknown_fate)
     open_leader(&rig, (struct dgraft_membership){.voters = SET(1, 2, 3)});
     cr_assert_eq(rig_change(&rig, (struct dgraft_membership){.voters = SET(1, 2)}), 0);
     rig_receive(&rig, rig_ack(2, 9, 0, 0));
-    cr_assert_eq(outcome_of_change(&rig), DGRAFT_OUTCOME_UNKNOWN);
+    cr_assert_eq(change_outcome(&rig), DGRAFT_OUTCOME_UNKNOWN);
     rig_wake_at(&rig, rig.now + 1);
     cr_assert_eq(change_outcome(&rig), 0, "said once");
     rig_close(&rig);
@@ -296,7 +289,7 @@ Test(leaders, that_are_removed_do_not_count_themselves_and_go_when_that_is_commi
     cr_assert_eq(rig_status(&rig).role, DGRAFT_ROLE_LEADER, "but manages the log until that is committed");
     ack_all(&rig, 3);
     cr_assert_eq(rig_status(&rig).commit, 9u);
-    cr_assert_eq(outcome_of_change(&rig), DGRAFT_OUTCOME_DONE);
+    cr_assert_eq(change_outcome(&rig), DGRAFT_OUTCOME_DONE);
     cr_assert_geq(rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 2)->message.u.append.commit, 8u, "and tells it");
     ack_all(&rig, 2);
     cr_assert_eq(rig_status(&rig).role, DGRAFT_ROLE_LEADER);
@@ -563,13 +556,6 @@ static struct dgraft_action_notice foreign_notice(const struct rig *rig)
     return (struct dgraft_action_notice){.peer = 0};
 }
 
-/* The same as a value; all zero when there is none. */
-static struct dgraft_action_notice foreign_notice_of(const struct rig *rig)
-{
-    const struct dgraft_action *notice = foreign_notice(rig);
-    return notice == NULL ? (struct dgraft_action_notice){.kind = 0} : notice->u.notice;
-}
-
 Test(stores, are_written_down_by_the_first_leader_that_hears_them)
 {
     struct rig rig;
@@ -611,8 +597,8 @@ Test(stores, that_are_not_the_known_ones_count_for_nothing_and_are_named)
     rig_durable(&rig);
     rig_receive(&rig, of_store(rig_ack(3, 3, 7, 1), 333));
     cr_assert_eq(rig_status(&rig).commit, 6u);
-    cr_assert_eq(foreign_notice_of(&rig).peer, 3u);
-    cr_assert_eq(foreign_notice_of(&rig).after, 333u);
+    cr_assert_eq(foreign_notice(&rig).peer, 3u);
+    cr_assert_eq(foreign_notice(&rig).after, 333u);
     cr_assert_eq(rig_status(&rig).peers[1].foreign_store, 333u);
     rig_receive(&rig, of_store(rig_ack(3, 3, 7, 1), 333));
     cr_assert_eq(foreign_notice(&rig).peer, 0u, "said once");
