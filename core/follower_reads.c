@@ -20,7 +20,9 @@ void dgraft_core_follower_reads_progress(struct step *step)
 {
     struct dgraft_core *core = step->core;
     const bool same = core->term == core->read_term && core->leader == core->read_leader;
-    if (core->poisoned || core->role != DGRAFT_ROLE_FOLLOWER || core->leader == 0 || (core->read_asked && !same)) {
+    /* A node that was removed knows its last leader for ever, and is not heard by it. */
+    if (core->poisoned || core->role != DGRAFT_ROLE_FOLLOWER || core->leader == 0 || (core->read_asked && !same) ||
+        (core->read_asked && !dgraft_core_leader_alive(core))) {
         core->read_asked = false;
         dgraft_core_reads_drop(step);
         return;

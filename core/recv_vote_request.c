@@ -34,6 +34,14 @@ static bool log_behind(const struct dgraft_core *core, const struct dgraft_messa
     return dgraft_position_before(message->u.vote_request.last, core->last);
 }
 
+/* A node that knows of no membership is to join, or has lost all it knew: whoever was wiped could otherwise elect
+ * another who was, and what the two had acknowledged would be gone. Nobody needs its vote: before it becomes a voter it
+ * is a learner, and holds the entry that says so. */
+static bool knows_nobody(const struct dgraft_core *core)
+{
+    return core->membership.voters == 0;
+}
+
 /* A pre-vote changes nothing here, not even the term, though the request's frame may carry a newer one: a node that
  * comes back from isolation must not depose a healthy leader by asking. Terms spread by refusals instead, towards
  * the one who asks. The two deadlocks this could have meant do not arise:
@@ -50,6 +58,8 @@ void dgraft_core_recv_pre_vote_request(struct step *step, const struct dgraft_me
         refuse(step, message, DGRAFT_REFUSE_TERM);
     } else if (dgraft_core_leader_alive(core)) {
         refuse(step, message, DGRAFT_REFUSE_LEADER_ALIVE);
+    } else if (knows_nobody(core)) {
+        refuse(step, message, DGRAFT_REFUSE_RECOVERING);
     } else if (log_behind(core, message)) {
         refuse(step, message, DGRAFT_REFUSE_LOG);
     } else {
@@ -71,6 +81,10 @@ void dgraft_core_recv_vote_request(struct step *step, const struct dgraft_messag
     const bool again = message->term == core->term && core->vote == message->from;
     if (!again && !message->u.vote_request.transfer && dgraft_core_leader_alive(core)) {
         refuse(step, message, DGRAFT_REFUSE_LEADER_ALIVE);
+        return;
+    }
+    if (knows_nobody(core)) {
+        refuse(step, message, DGRAFT_REFUSE_RECOVERING);
         return;
     }
     if (message->term > core->term) {

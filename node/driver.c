@@ -279,6 +279,9 @@ dgraft_time_ns dgraft_driver_wake_at(const struct dgraft_driver *driver)
     if (driver->fragments_at_ns < at) {
         at = driver->fragments_at_ns;
     }
+    if (driver->read_groups_count > 0 && driver->read_give_up_at_ns < at) {
+        at = driver->read_give_up_at_ns;
+    }
     if (driver->mark_floor_at_ns != 0 && driver->mark_floor_at_ns < at && !driver->poisoned) {
         at = driver->mark_floor_at_ns;
     }

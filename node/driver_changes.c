@@ -92,9 +92,15 @@ static bool target_make(const struct dgraft_driver *driver, const struct dgraft_
         store_insert(old, change, target);
         return newcomer_valid(change, why, why_bytes);
     case DGRAFT_CHANGE_PROMOTE:
-        (void)snprintf(why, why_bytes, voter ? "node %u is a voter already" : "node %u is no member", id);
+        if (voter) {
+            (void)snprintf(why, why_bytes, "node %u is a voter already", id);
+        } else if ((old->promote & set) != 0) {
+            (void)snprintf(why, why_bytes, "node %u is being promoted already, and catches up", id);
+        } else {
+            (void)snprintf(why, why_bytes, "node %u is no member", id);
+        }
         target->promote |= set;
-        return learner;
+        return learner && (old->promote & set) == 0;
     case DGRAFT_CHANGE_DEMOTE:
         (void)snprintf(why, why_bytes, learner ? "node %u is a learner already" : "node %u is no member", id);
         target->voters &= ~set;

@@ -1,6 +1,10 @@
 /* Reads: all that wait ask the core under one id, and are answered when the state machine has what it says. */
 #include "driver_state.h"
 
+/* How long reads wait for this node's state machine, in election timeouts: it may have been cut off or removed since
+ * its leader told it the index, and never get there. Whoever asks again elsewhere is served. */
+#define GIVE_UP_TIMEOUTS 10u
+
 static void end_read(struct dgraft_read *read, enum dgraft_status status, dgraft_node_id leader)
 {
     read->ready(read->context, status, leader);
@@ -93,6 +97,7 @@ void dgraft_driver_read_ready(struct dgraft_driver *driver, const struct dgraft_
         /* Index 0 means "not answered" in a group; an empty log's read waits for nothing. */
         group->index = ready->index > 0 ? ready->index : 1;
         group->lease_until_ns = ready->lease_until_ns;
+        group->give_up_at_ns = driver->now_ns + GIVE_UP_TIMEOUTS * driver->options.core.election_timeout_ns;
     }
 }
 
@@ -114,9 +119,21 @@ static void ask_again(struct dgraft_driver *driver, struct read_queue reads)
 void dgraft_driver_answer_reads(struct dgraft_driver *driver)
 {
     uint32_t i = 0;
+    driver->read_give_up_at_ns = UINT64_MAX;
     while (i < driver->read_groups_count) {
         struct read_group *group = &driver->read_groups[i];
-        if (group->index == 0 || group->index > driver->applied) {
+        if (group->index == 0) {
+            i++;
+            continue;
+        }
+        if (group->index > driver->applied && driver->now_ns >= group->give_up_at_ns) {
+            struct read_queue late = remove_group(driver, group);
+            end_reads(&late, DGRAFT_STATUS_NOT_LEADER, 0);
+            continue;
+        }
+        if (group->index > driver->applied) {
+            const dgraft_time_ns at = group->give_up_at_ns;
+            driver->read_give_up_at_ns = at < driver->read_give_up_at_ns ? at : driver->read_give_up_at_ns;
             i++;
             continue;
         }

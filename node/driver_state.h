@@ -68,6 +68,7 @@ struct read_group {
     uint64_t id;
     dgraft_index index;            /* 0: the core has not answered yet */
     dgraft_time_ns lease_until_ns; /* 0: confirmed by a round */
+    dgraft_time_ns give_up_at_ns;  /* known since `index` is */
 };
 
 struct dgraft_driver {
@@ -156,6 +157,7 @@ struct dgraft_driver {
     struct read_group *read_groups;
     uint32_t read_groups_count;
     uint32_t read_groups_max;
+    dgraft_time_ns read_give_up_at_ns; /* the earliest of the groups'; UINT64_MAX: none waits */
     struct dgraft_transfer *transfer; /* wanted or under way */
     uint64_t transfer_id;             /* 0: not stepped yet */
     struct dgraft_applied *apply_batch;

@@ -299,3 +299,72 @@ Test(check, a_damaged_datagram_that_decodes_is_seen)
     sim_check_damaged(&world.check, head, size);
     expect(&world, "I-DEC");
 }
+
+/* Memberships of three voters at entry 1, and `next` at entry 3 of term 2, upon which nothing is committed. */
+static bool judge_next(struct world *world, uint32_t roles_of_3, dgraft_node_id also, bool committed)
+{
+    uint8_t bytes[DGRAFT_MEMBERSHIP_BYTES_MAX];
+    struct dgraft_members members = {.count = 3};
+    open_world(world);
+    for (uint32_t i = 0; i < 3; i++) {
+        members.items[i] = (struct dgraft_member){.id = i + 1, .roles = DGRAFT_MEMBER_VOTER, .address = "h:1"};
+    }
+    size_t size = dgraft_membership_encode(&members, bytes);
+    cr_assert(sim_members_note(&world->check, (struct dgraft_position){1, 1}, bytes, size));
+    if (committed) {
+        cr_assert(sim_check_commit(&world->check, 1, 2, false, 1));
+    }
+    members.items[2].roles = roles_of_3;
+    if (also != 0) {
+        members.items[members.count++] =
+            (struct dgraft_member){.id = also, .roles = DGRAFT_MEMBER_LEARNER, .address = "h:1"};
+    }
+    size = dgraft_membership_encode(&members, bytes);
+    cr_assert(sim_members_note(&world->check, (struct dgraft_position){3, 2}, bytes, size));
+    return sim_members_judge(&world->check);
+}
+
+Test(memberships, that_are_made_upon_a_committed_one_pass)
+{
+    struct world world;
+    cr_assert(judge_next(&world, DGRAFT_MEMBER_VOTER, 4, true), "%s", world.check.finding);
+    sim_check_close(&world.check);
+}
+
+Test(memberships, that_are_made_upon_an_uncommitted_one_are_seen)
+{
+    struct world world;
+    cr_assert_not(judge_next(&world, DGRAFT_MEMBER_VOTER, 4, false));
+    expect(&world, "I-CFG");
+}
+
+Test(memberships, whose_majorities_need_not_meet_are_seen)
+{
+    struct world world;
+    cr_assert_not(judge_next(&world, DGRAFT_MEMBER_LEARNER, 0, true));
+    expect(&world, "I-CFG");
+}
+
+Test(memberships, that_change_nothing_are_seen)
+{
+    struct world world;
+    cr_assert_not(judge_next(&world, DGRAFT_MEMBER_VOTER, 0, true));
+    expect(&world, "I-CFG");
+}
+
+Test(memberships, that_are_not_the_newest_of_the_log_are_seen)
+{
+    struct world world;
+    cr_assert(judge_next(&world, DGRAFT_MEMBER_VOTER, 4, true));
+    cr_assert_not(sim_members_in_force(&world.check, 1, (struct dgraft_position){3, 2},
+                                       &(struct dgraft_membership){.index = 1, .voters = 7}));
+    expect(&world, "I-CFG");
+}
+
+Test(memberships, that_are_joint_are_decided_by_both_halves)
+{
+    const struct dgraft_membership joint = {.voters = 0x19, .outgoing = 7}; /* 1, 4, 5 after 1, 2, 3 */
+    cr_assert_not(sim_members_majority(&joint, 0x19), "one of the old");
+    cr_assert_not(sim_members_majority(&joint, 7), "one of the new");
+    cr_assert(sim_members_majority(&joint, 0x0b));
+}

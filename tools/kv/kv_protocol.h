@@ -6,6 +6,9 @@
  *   GET           key length u32, 0 u32, key                 found u8 (0 or 1), seven zeros, value
  *   STATUS        -                                          JSON text: docs/operations.md
  *   TRANSFER      node id u32 (0: any), 0 u32                -; `leader` is who leads now
+ *   CHANGE        kind u32 (enum dgraft_change_kind),        -
+ *                 node id u32, store u64 (0: unknown),
+ *                 address as text (of a new member)
  *
  * The answer NOT_LEADER carries the leader's address as text, when it is known; REFUSED carries a sentence.
  * A command in the log has tag = kind (PUT or DELETE) and as payload the request's, preceded by client u64 and
@@ -14,7 +17,7 @@
 #ifndef KV_PROTOCOL_H
 #define KV_PROTOCOL_H
 
-enum kv_kind { KV_PUT = 1, KV_GET = 2, KV_DELETE = 3, KV_STATUS = 4, KV_TRANSFER = 5 };
+enum kv_kind { KV_PUT = 1, KV_GET = 2, KV_DELETE = 3, KV_STATUS = 4, KV_TRANSFER = 5, KV_CHANGE = 6 };
 
 #define KV_KEY_BYTES_MAX   4096u /* at least 1 */
 #define KV_VALUE_BYTES_MAX (1024u * 1024u)

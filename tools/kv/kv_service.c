@@ -1,6 +1,7 @@
 #include "kv_service.h"
 
 #include "kv_admin.h"
+#include "kv_change.h"
 #include "kv_command.h"
 #include "kv_status.h"
 
@@ -48,6 +49,7 @@ struct kv_service {
     struct context *waiting;
     struct kv_service_stats stats;
     struct kv_admin admin;
+    struct kv_change change;
     uint8_t found[FOUND_HEAD_BYTES + KV_VALUE_BYTES_MAX]; /* the answer to a GET is put together here */
 };
 
@@ -353,6 +355,10 @@ static bool answer_at_once(struct kv_service *service, struct dgraft_driver *dri
     }
     if (asked->kind == KV_TRANSFER) {
         kv_admin_transfer(&service->admin, driver, request);
+        return true;
+    }
+    if (asked->kind == KV_CHANGE) {
+        kv_change_ask(&service->change, driver, request);
         return true;
     }
     const char *wrong = kv_request_parse(asked->kind, asked->payload, asked->payload_bytes, command);

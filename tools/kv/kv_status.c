@@ -90,6 +90,10 @@ static json_t *member_json(const struct kv_status *status, const struct dgraft_m
     json_object_set_new(object, "id", number(member->id));
     json_object_set_new(object, "address", text(member->address));
     json_object_set_new(object, "role", json_string(member_role(member)));
+    json_object_set_new(object, "promote", json_boolean((member->roles & DGRAFT_MEMBER_PROMOTE) != 0));
+    json_object_set_new(object, "store", member->store != 0 ? identifier(member->store) : json_null());
+    json_object_set_new(object, "foreign_store",
+                        peer != NULL && peer->foreign_store != 0 ? identifier(peer->foreign_store) : json_null());
     json_object_set_new(object, "reachable", reachable(core, peer, member->id));
     if (self) {
         json_object_set_new(object, "match", number(core->durable));
@@ -147,6 +151,7 @@ static void add_who(json_t *root, const struct dgraft_driver_status *driver)
     json_object_set_new(root, "applied", number(core->applied));
     json_object_set_new(root, "last", number(core->last.index));
     json_object_set_new(root, "durable", number(core->durable));
+    json_object_set_new(root, "joint", json_boolean(core->membership.outgoing != 0));
     json_object_set_new(root, "elections", number(core->elections));
     json_object_set_new(root, "poisoned", driver->poisoned ? text(driver->poisoned_why.text) : json_false());
 }

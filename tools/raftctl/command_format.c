@@ -1,5 +1,6 @@
-/* raftctl format: makes the directory of a node of a new cluster. */
+/* raftctl format: makes the directory of a node of a new cluster, or of one that joins a cluster which there is. */
 #include "commands.h"
+#include "member_view.h"
 
 #include <argp.h>
 #include <cli_escape.h>
@@ -17,6 +18,7 @@ struct arguments {
     const char *directory;
     const char *cluster;
     const char *members_text;
+    const char *join; /* servers of the cluster to join; NULL: it is founded */
     uint64_t node;
     struct dgraft_members members;
 };
@@ -28,6 +30,8 @@ static const struct argp_option options[] = {
      "All founders as ID=HOST:PORT,... (IPv6 as ID=[ADDRESS]:PORT; ID=HOST:PORT/learner for one that only receives): "
      "the same list for all nodes",
      0},
+    {"join", 'j', "SERVERS", 0,
+     "Instead of --cluster and --members: join the cluster of these servers, HOST:PORT,... At least one must run", 0},
     {0},
 };
 
@@ -57,13 +61,19 @@ static void check(struct arguments *arguments, const struct argp_state *state)
     if (arguments->directory == NULL) {
         argp_error(state, "which directory is to be made?");
     }
+    if (arguments->node == 0) {
+        argp_error(state, "--node N is missing: which of the members is this?");
+    }
+    if (arguments->join != NULL) {
+        if (arguments->cluster != NULL || arguments->members_text != NULL) {
+            argp_error(state, "--join asks the cluster for its name and members: leave --cluster and --members out");
+        }
+        return;
+    }
     if (arguments->cluster == NULL) {
         argp_error(state, "--cluster NAME is missing: what is the cluster called?");
     } else if (name_wrong(arguments->cluster) != NULL) {
         argp_error(state, "%s", name_wrong(arguments->cluster));
-    }
-    if (arguments->node == 0) {
-        argp_error(state, "--node N is missing: which of the members is this?");
     }
     if (arguments->members_text == NULL) {
         argp_error(state, "--members 1=HOST:PORT,... is missing: who founds the cluster?");
@@ -94,6 +104,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case 'm':
         arguments->members_text = argument;
         return 0;
+    case 'j':
+        arguments->join = argument;
+        return 0;
     case ARGP_KEY_ARG:
         if (arguments->directory != NULL) {
             argp_error(state, "one directory at a time: each node has its own");
@@ -123,7 +136,7 @@ static int say_made(const struct arguments *arguments)
         return EXIT_FAILURE;
     }
     (void)cli_escape_text(arguments->directory, escaped, sizeof(escaped));
-    (void)printf("made %s: node %u of cluster %s\n", escaped, summary.identity.node, arguments->cluster);
+    (void)printf("made %s: node %u of cluster %s\n", escaped, summary.identity.node, summary.identity.cluster_name);
     (void)printf("  cluster id  %016" PRIx64 "\n", summary.identity.cluster);
     (void)printf("  store id    %016" PRIx64 "\n", summary.identity.store);
     for (uint32_t i = 0; i < arguments->members.count; i++) {
@@ -132,9 +145,38 @@ static int say_made(const struct arguments *arguments)
                      (member->roles & DGRAFT_MEMBER_LEARNER) != 0 ? " (learner)" : "",
                      member->id == summary.identity.node ? " (this node)" : "");
     }
+    if (arguments->join != NULL) {
+        (void)printf("next: start it with `raftd %s --listen HOST:PORT`, then `raftctl member add %u=HOST:PORT`\n",
+                     escaped, summary.identity.node);
+        return EXIT_SUCCESS;
+    }
     (void)printf("next: format the other members with the same --cluster and --members, then start each: raftd %s\n",
                  escaped);
     return EXIT_SUCCESS;
+}
+
+/* Asks the cluster that is to be joined for its name and number, and makes the directory. */
+static enum dgraft_status format_joiner(const struct arguments *arguments, struct dgraft_why *why)
+{
+    struct kv_client *client = NULL;
+    struct member_view view = {.node = 0};
+    enum dgraft_status status =
+        kv_client_open(arguments->join, UINT64_C(3000000000), &client, why->text, sizeof(why->text));
+    if (status != DGRAFT_OK) {
+        return DGRAFT_STATUS_CONFIG;
+    }
+    bool found = false;
+    for (unsigned place = 0; place < kv_client_server_count(client) && !found; place++) {
+        found = member_view_ask(client, (int)place, &view);
+    }
+    kv_client_close(client);
+    if (!found) {
+        (void)snprintf(why->text, sizeof(why->text), "none of %.200s answers: start one of them first",
+                       arguments->join);
+        return DGRAFT_STATUS_TIMEOUT;
+    }
+    return dgraft_node_format_joiner(arguments->directory, view.cluster, strtoull(view.cluster_id, NULL, 16),
+                                     (dgraft_node_id)arguments->node, why);
 }
 
 int command_format(int argc, char **argv)
@@ -146,7 +188,8 @@ int command_format(int argc, char **argv)
                                      "identity, and a log that begins "
                                      "with the list of members."
                                      "\vExample: raftctl format n1 --cluster demo --node 1 "
-                                     "--members 1=127.0.0.1:7001,2=127.0.0.1:7002,3=127.0.0.1:7003",
+                                     "--members 1=127.0.0.1:7001,2=127.0.0.1:7002,3=127.0.0.1:7003\n"
+                                     "A fourth, later: raftctl format n4 --node 4 --join 127.0.0.1:7001",
                                      NULL,
                                      NULL,
                                      NULL};
@@ -154,8 +197,10 @@ int command_format(int argc, char **argv)
     struct dgraft_why why = {.text = ""};
     char escaped[2 * DGRAFT_WHY_BYTES];
     (void)argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    enum dgraft_status status = dgraft_node_format(arguments.directory, arguments.cluster,
-                                                   (dgraft_node_id)arguments.node, arguments.members_text, &why);
+    enum dgraft_status status = arguments.join != NULL
+                                    ? format_joiner(&arguments, &why)
+                                    : dgraft_node_format(arguments.directory, arguments.cluster,
+                                                         (dgraft_node_id)arguments.node, arguments.members_text, &why);
     if (status != DGRAFT_OK) {
         (void)fprintf(
             stderr, "raftctl format: %s\n",

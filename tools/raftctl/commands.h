@@ -12,5 +12,6 @@ int command_delete(int argc, char **argv);
 int command_load(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_transfer(int argc, char **argv);
+int command_member(int argc, char **argv);
 
 #endif

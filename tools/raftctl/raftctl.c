@@ -28,6 +28,7 @@ static const struct command commands[] = {
     {"delete", "raftctl delete", "remove a key", command_delete},
     {"load", "raftctl load", "store files and directories, or compare them with what is stored", command_load},
     {"status", "raftctl status", "say who leads, who is reachable, and whether all is well", command_status},
+    {"member", "raftctl member", "add, remove, promote, demote and list members", command_member},
     {"transfer", "raftctl transfer", "hand leadership to another node", command_transfer},
     {"bench", "raftctl bench", "measure what three nodes on this machine commit", command_bench},
     {"bench-node", "raftctl bench-node", NULL, command_bench_node},

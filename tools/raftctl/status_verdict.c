@@ -131,12 +131,48 @@ static void add_behind(struct line *line, const struct status_view *view, const 
     }
 }
 
+/* Names members whose disk is not the one known of them. Returns how many there are. */
+static unsigned add_foreign_stores(struct line *line, const struct census *census)
+{
+    unsigned count = 0;
+    size_t place;
+    const json_t *member;
+    json_array_foreach(census->list, place, member)
+    {
+        if (json_is_string(json_object_get(member, "foreign_store"))) {
+            count++;
+            add(line,
+                "; the disk of node %" PRIu64 " was wiped or exchanged, and what it says counts for nothing: "
+                "`raftctl member remove %" PRIu64 "`, then add it again",
+                member_id(member), member_id(member));
+        }
+    }
+    return count;
+}
+
+/* Names who is on the way to become a voter, and that the voters are changing: that is no fault. */
+static void add_changing(struct line *line, const struct status_row *leader, const struct census *census)
+{
+    size_t place;
+    const json_t *member;
+    json_array_foreach(census->list, place, member)
+    {
+        if (json_is_true(json_object_get(member, "promote"))) {
+            add(line, "; node %" PRIu64 " becomes a voter when it has caught up", member_id(member));
+        }
+    }
+    if (json_is_true(json_object_get(leader->json, "joint"))) {
+        add(line, "; the voters are changing");
+    }
+}
+
 static bool judge_led(const struct status_view *view, const struct status_row *best, const struct census *census,
                       struct line *line)
 {
     char detail[2048] = "";
     struct line sick = {.text = detail, .room = sizeof(detail)};
     unsigned sick_count = add_sick(&sick, view, best->node);
+    sick_count += add_foreign_stores(&sick, census);
     bool healthy = sick_count == 0 && census->reachable == census->members;
     add(line, "%s: node %" PRIu64 " leads term %" PRIu64 ", %u of %u reachable", healthy ? "healthy" : "not healthy",
         best->node, best->term, census->reachable, census->members);
@@ -146,6 +182,7 @@ static bool judge_led(const struct status_view *view, const struct status_row *b
     }
     add(line, "%s", detail);
     add_behind(line, view, best);
+    add_changing(line, best, census);
     return healthy;
 }
 

@@ -196,27 +196,49 @@ static bool commit_more(struct sim_check *check, dgraft_index upto, dgraft_term 
     return true;
 }
 
-/* Returns how many disks hold an entry. */
-static uint32_t holders_of(const struct sim_check *check, struct dgraft_position position)
+bool sim_ghost_held(const struct sim_ghost *ghost, struct dgraft_position position)
 {
-    uint32_t holders = 0;
+    return position.index <= ghost->lost_last && ghost->lost_terms[position.index] == position.term;
+}
+
+bool sim_ghost_holds(const struct sim_ghost *ghost, struct dgraft_position position)
+{
+    return (position.index <= ghost->last && ghost->terms[position.index] == position.term) ||
+           sim_ghost_held(ghost, position);
+}
+
+/* Returns whose disks hold an entry. */
+static dgraft_node_set holders_of(const struct sim_check *check, struct dgraft_position position)
+{
+    dgraft_node_set holders = 0;
     for (uint32_t node = 1; node <= check->node_count; node++) {
-        const struct sim_ghost *ghost = &check->ghosts[node];
-        holders += position.index <= ghost->last && ghost->terms[position.index] == position.term;
+        if (sim_ghost_holds(&check->ghosts[node], position)) {
+            holders |= dgraft_node_set_of(node);
+        }
     }
     return holders;
 }
 
-/* Returns the term that most disks have at an index: the leader's, when it has not yet shown its whole log. */
-static dgraft_term most_held(const struct sim_check *check, dgraft_index index, uint32_t *holders)
+/* Returns the term that most disks have at an index, and may commit: the leader's, when it has not yet shown its whole
+ * log. Those who do not vote may hold what was never committed, and be more. */
+static dgraft_term most_held(const struct sim_check *check, dgraft_index index, const struct dgraft_membership *claimed,
+                             dgraft_node_set *holders)
 {
     dgraft_term most = 0;
+    bool enough = false;
     for (uint32_t node = 1; node <= check->node_count; node++) {
         const struct sim_ghost *ghost = &check->ghosts[node];
-        if (index <= ghost->last) {
-            const uint32_t count = holders_of(check, (struct dgraft_position){index, ghost->terms[index]});
-            most = count > *holders ? ghost->terms[index] : most;
-            *holders = count > *holders ? count : *holders;
+        if (index > ghost->last) {
+            continue;
+        }
+        const struct dgraft_position position = {index, ghost->terms[index]};
+        const dgraft_node_set set = holders_of(check, position);
+        const bool may = sim_members_may_commit(check, position, set, claimed);
+        const bool more = dgraft_node_set_count(set) > dgraft_node_set_count(*holders);
+        if ((may && !enough) || (may == enough && more)) {
+            most = position.term;
+            *holders = set;
+            enough = may;
         }
     }
     return most;
@@ -226,8 +248,10 @@ bool sim_check_commit(struct sim_check *check, dgraft_node_id node, dgraft_term 
 {
     const struct sim_ghost *ghost = &check->ghosts[node];
     const struct sim_term *term = sim_check_term(check, leader_term);
-    uint32_t holders = 0;
+    dgraft_node_set holders = 0;
 
+    const struct dgraft_membership *claimed =
+        check->claimed == NULL ? NULL : check->claimed(check->claimed_context, node);
     if (term == NULL) {
         return false;
     }
@@ -235,11 +259,11 @@ bool sim_check_commit(struct sim_check *check, dgraft_node_id node, dgraft_term 
     if (at != 0 && at != SIM_TERM_UNKNOWN) {
         holders = holders_of(check, (struct dgraft_position){i, at});
     } else {
-        at = most_held(check, i, &holders);
+        at = most_held(check, i, claimed, &holders);
     }
-    if (holders <= check->node_count / 2) {
-        return sim_check_fail(check, "I-CQ: node %u commits (%llu, %llu), which %u of %u disks hold", node,
-                              (unsigned long long)i, (unsigned long long)at, holders, check->node_count);
+    if (!sim_members_may_commit(check, (struct dgraft_position){i, at}, holders, claimed)) {
+        return sim_check_fail(check, "I-CQ: node %u commits (%llu, %llu), which the disks of %llx hold", node,
+                              (unsigned long long)i, (unsigned long long)at, (unsigned long long)holders);
     }
     if (leads && at != leader_term) {
         return sim_check_fail(check, "I-CQ: the leader of term %llu commits (%llu, %llu) by counting",
@@ -277,6 +301,47 @@ static bool commit_moved(struct sim_check *check, dgraft_node_id node, const str
                               (unsigned long long)shown);
     }
     return true;
+}
+
+/* A leader was a voter when it was elected, and had majorities of the votes that left their voters' disks. */
+static bool elected(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status)
+{
+    const struct sim_ghost *ghost = &check->ghosts[node];
+    const struct dgraft_membership *membership = &status->membership;
+    const struct sim_term *term = sim_check_term(check, status->term);
+
+    if (term == NULL) {
+        return false;
+    }
+    if ((ghost->seen.role == DGRAFT_ROLE_LEADER && ghost->seen.term == status->term) || check->members.count == 0) {
+        return true;
+    }
+    dgraft_node_set granted = term->granted[node];
+    if (status->term < ghost->vote_capacity && ghost->votes_durable[status->term] == node) {
+        granted |= dgraft_node_set_of(node);
+    }
+    if (!dgraft_node_set_has(membership->voters | membership->outgoing, node) ||
+        !sim_members_majority(membership, granted)) {
+        return sim_check_fail(check, "I-CQ: node %u leads term %llu with the votes of %llx, voters are %llx and %llx",
+                              node, (unsigned long long)status->term, (unsigned long long)granted,
+                              (unsigned long long)membership->voters, (unsigned long long)membership->outgoing);
+    }
+    return true;
+}
+
+static bool members_turned(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status)
+{
+    const struct dgraft_core_status *before = &check->ghosts[node].seen;
+    const struct dgraft_membership *membership = &status->membership;
+    const bool member = dgraft_node_set_has(dgraft_membership_all(membership), node);
+
+    check->counts->of[SIM_COUNT_MEMBERSHIP_BACK] += membership->index < before->membership.index;
+    check->counts->of[SIM_COUNT_REMOVAL_HEARD] +=
+        !member && dgraft_node_set_has(dgraft_membership_all(&before->membership), node);
+    check->counts->of[SIM_COUNT_LEADER_REMOVED] += before->role == DGRAFT_ROLE_LEADER &&
+                                                   status->role != DGRAFT_ROLE_LEADER && !member &&
+                                                   status->commit >= membership->index;
+    return sim_members_judge(check) && sim_members_in_force(check, node, status->last, membership);
 }
 
 /* What one turn may change. */
@@ -324,7 +389,8 @@ void sim_check_turned(struct sim_check *check, dgraft_node_id node, const struct
     if (!turn_changes(check, node, status)) {
         return;
     }
-    if (status->role == DGRAFT_ROLE_LEADER && !sim_check_leader(check, node, status->term)) {
+    if (status->role == DGRAFT_ROLE_LEADER &&
+        (!sim_check_leader(check, node, status->term) || !elected(check, node, status))) {
         return;
     }
     if (ghost->seen.role == DGRAFT_ROLE_LEADER && status->role != DGRAFT_ROLE_LEADER) {
@@ -332,6 +398,9 @@ void sim_check_turned(struct sim_check *check, dgraft_node_id node, const struct
         sim_trace_line(check->trace, node, "no longer leads; term %llu", (unsigned long long)status->term);
     }
     if (status->commit > ghost->seen.commit && !commit_moved(check, node, status)) {
+        return;
+    }
+    if (!members_turned(check, node, status)) {
         return;
     }
     ghost->seen = *status;

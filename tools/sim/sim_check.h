@@ -10,18 +10,20 @@
  *   I-LC       what was committed is in the log of every leader of a later term
  *   I-SMS      applied: in order, once per start, and what was committed
  *   I-CI       the commit index never falls, and never passes the log nor what the leader of the term has shown
- *   I-CQ       when the commit index first moves to i, a majority of disks hold that entry
- *   I-TRUNC    a disk's log shrinks only at a conflict, and never loses a committed entry
- *   I-ACK      an acknowledged prefix is on the sender's disk and equals the leader's
- *   I-REPLY    COMMITTED is committed; REFUSED never appears in a log; each request is answered at most once
- *   I-READ     a read sees everything that was committed when it was made
- *   I-DUR      after a crash the log is what was durable, plus at most the writes under way
+ *   I-CQ       when the commit index first moves to i, a majority of each set of voters hold that entry on the disks
+ * that they are known by; who leads was elected by such majorities, and was a voter then I-CFG      a node goes by the
+ * newest membership of its log; one is made upon a committed one, whose majorities it meets, and not in vain I-TRUNC a
+ * disk's log shrinks only at a conflict, and never loses a committed entry I-ACK      an acknowledged prefix is on the
+ * sender's disk and equals the leader's I-REPLY    COMMITTED is committed; REFUSED never appears in a log; each request
+ * is answered at most once I-READ     a read sees everything that was committed when it was made I-DUR      after a
+ * crash the log is what was durable, plus at most the writes under way
  */
 #ifndef SIM_CHECK_H
 #define SIM_CHECK_H
 
 #include "sim_counts.h"
 #include "sim_machine.h"
+#include "sim_members.h"
 #include "sim_network.h"
 #include "sim_trace.h"
 #include "sim_tree.h"
@@ -47,6 +49,10 @@ struct sim_ghost {
     dgraft_index unsynced[SIM_UNSYNCED_MAX]; /* what batches under way then would have kept */
     uint32_t unsynced_count;
     bool running;
+    uint64_t store;      /* of the disk that is in it; 0 unknown */
+    uint64_t lost_store; /* of the disk that was in it before, and what that held: it may have acknowledged it */
+    dgraft_term *lost_terms;
+    dgraft_index lost_last;
     struct dgraft_core_status seen; /* after its last turn */
     dgraft_index applied;           /* newest command applied since the start */
 };
@@ -58,7 +64,8 @@ struct sim_term {
     dgraft_index first;         /* its first own entry; 0 unknown */
     dgraft_term first_before;
     uint64_t round_max;
-    dgraft_index shown[SIM_NODES_MAX]; /* how far the leader's appends to each node reach */
+    dgraft_node_set granted[SIM_NODES_MAX]; /* who voted for each candidate, on the wire */
+    dgraft_index shown[SIM_NODES_MAX];      /* how far the leader's appends to each node reach */
 };
 
 struct sim_committed {
@@ -77,6 +84,10 @@ struct sim_check {
     uint32_t node_count;
     uint64_t cluster;
     struct sim_tree tree;
+    struct sim_members members;
+    /* Tells the membership that a node goes by now; NULL: nobody does. */
+    const struct dgraft_membership *(*claimed)(void *context, dgraft_node_id node);
+    void *claimed_context;
     struct sim_ghost ghosts[SIM_NODES_MAX];
     struct sim_term *terms;
     dgraft_term term_capacity;
@@ -93,6 +104,10 @@ struct sim_check {
 
 bool sim_check_open(struct sim_check *check, uint32_t node_count, struct sim_counts *counts, struct sim_trace *trace);
 void sim_check_close(struct sim_check *check);
+
+/* Returns whether a node's disk, or the one that was in it before, holds an entry. */
+bool sim_ghost_holds(const struct sim_ghost *ghost, struct dgraft_position position);
+bool sim_ghost_held(const struct sim_ghost *ghost, struct dgraft_position position);
 
 /* Notes a broken rule; only the first counts. Returns false, for the caller to return. */
 bool sim_check_fail(struct sim_check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -116,6 +131,9 @@ void sim_check_down(struct sim_check *check, dgraft_node_id node);
 /* After sim_check_down, for each range of a segment that was written and perhaps never reached the disk. */
 void sim_check_unsynced(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t size,
                         uint64_t begin, uint64_t end);
+
+/* A node's disk was taken out, and another one, which is empty, put in. Call between sim_check_down and opening. */
+void sim_check_wiped(struct sim_check *check, dgraft_node_id node, uint64_t store);
 
 /* A node has opened its directory. */
 void sim_check_opened(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status);

@@ -58,12 +58,13 @@ static dgraft_index first_difference(const struct sim_ghost *ghost, const struct
  * ends. Its copy was not needed, and it says of none what it has not. */
 static bool majority_besides(const struct sim_check *check, dgraft_node_id node, dgraft_index index, dgraft_term term)
 {
-    uint32_t holders = 0;
+    dgraft_node_set holders = 0;
     for (dgraft_node_id id = 1; id <= check->node_count; id++) {
-        const struct sim_ghost *ghost = &check->ghosts[id];
-        holders += id != node && ghost->last >= index && ghost->terms[index] == term;
+        if (id != node && sim_ghost_holds(&check->ghosts[id], (struct dgraft_position){index, term})) {
+            holders |= dgraft_node_set_of(id);
+        }
     }
-    return holders > check->node_count / 2;
+    return sim_members_may_commit(check, (struct dgraft_position){index, term}, holders, NULL);
 }
 
 /* A batch supersedes what a disk held after batch->keep. */
@@ -124,6 +125,11 @@ static bool read_records(struct sim_check *check, dgraft_node_id node, const str
             .kind = record.entry.kind,
         };
         if (!sim_check_entry(check, record.entry.index, &entry, "on a disk")) {
+            return false;
+        }
+        if (entry.kind == DGRAFT_ENTRY_MEMBERSHIP &&
+            !sim_members_note(check, (struct dgraft_position){record.entry.index, entry.term}, record.payload,
+                              record.entry.payload_bytes)) {
             return false;
         }
         terms[i] = before = record.entry.term;
@@ -268,6 +274,31 @@ static bool kept(struct sim_check *check, dgraft_node_id node)
     return sim_check_fail(check, "I-DUR: node %u had (%llu, %llu) on its disk; after the restart its log ends at %llu",
                           node, (unsigned long long)must + 1, (unsigned long long)ghost->before_crash[must + 1],
                           (unsigned long long)ghost->last);
+}
+
+void sim_check_wiped(struct sim_check *check, dgraft_node_id node, uint64_t store)
+{
+    struct sim_ghost *ghost = &check->ghosts[node];
+
+    free(ghost->lost_terms);
+    ghost->lost_terms = ghost->terms;
+    ghost->lost_last = ghost->last;
+    ghost->lost_store = ghost->store;
+    ghost->terms = NULL;
+    ghost->capacity = 0;
+    ghost->last = 0;
+    free(ghost->before_crash);
+    ghost->before_crash = NULL;
+    ghost->before_last = 0;
+    ghost->unsynced_count = 0;
+    ghost->state_term = 0;
+    ghost->state_vote = 0;
+    ghost->store = store;
+    ghost->seen = (struct dgraft_core_status){.self = node};
+    for (dgraft_term term = 0; term < ghost->vote_capacity; term++) {
+        ghost->votes_durable[term] = 0;
+        ghost->votes_sent[term] = 0;
+    }
 }
 
 void sim_check_opened(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status)

@@ -45,6 +45,7 @@ void sim_check_close(struct sim_check *check)
     }
     for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {
         free(check->ghosts[i].terms);
+        free(check->ghosts[i].lost_terms);
         free(check->ghosts[i].votes_durable);
         free(check->ghosts[i].votes_sent);
         free(check->ghosts[i].before_crash);
@@ -54,6 +55,7 @@ void sim_check_close(struct sim_check *check)
     free(check->terms);
     free(check->committed);
     free(check->fates);
+    free(check->members.items);
     sim_tree_close(&check->tree);
 }
 
@@ -75,7 +77,13 @@ static bool check_vote(struct sim_check *check, dgraft_node_id node, dgraft_term
                               ghost->votes_sent[term], candidate, t);
     }
     ghost->votes_sent[term] = candidate;
-    return true;
+    struct sim_term *known = sim_check_term(check, term);
+    const struct sim_membership *members = sim_members_committed(check);
+    const uint64_t store = members == NULL ? 0 : dgraft_membership_store(&members->membership, node);
+    if (known != NULL && (store == 0 || ghost->store == 0 || store == ghost->store)) {
+        known->granted[candidate] |= dgraft_node_set_of(node);
+    }
+    return known != NULL;
 }
 
 static bool on_chain(const struct sim_check *check, const struct sim_term *term, struct dgraft_position position)
@@ -111,6 +119,11 @@ static bool append_entries(struct sim_check *check, const struct dgraft_frame *f
             .kind = record.entry.kind,
         };
         if (!sim_check_entry(check, record.entry.index, &entry, "in an append")) {
+            return false;
+        }
+        if (entry.kind == DGRAFT_ENTRY_MEMBERSHIP &&
+            !sim_members_note(check, (struct dgraft_position){record.entry.index, entry.term}, record.payload,
+                              record.entry.payload_bytes)) {
             return false;
         }
         before = record.entry.term;

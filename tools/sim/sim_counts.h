@@ -73,6 +73,21 @@
     X(TRANSFERRING, "proposals refused during a transfer")                                                             \
     X(DISK_ALARM, "disks that were too slow to lead")                                                                  \
     X(PEER_LAG, "followers told to lag")                                                                               \
+    X(JOINT_ENTERED, "joint memberships entered")                                                                      \
+    X(JOINT_LEFT, "joint memberships left")                                                                            \
+    X(LEARNER_ADDED, "learners added")                                                                                 \
+    X(PROMOTED, "learners that caught up and were promoted")                                                           \
+    X(DEMOTED, "voters demoted")                                                                                       \
+    X(REMOVED, "members removed")                                                                                      \
+    X(LEADER_REMOVED, "leaders that removed themselves and went")                                                      \
+    X(MEMBERSHIP_BACK, "memberships taken back by a truncation")                                                       \
+    X(REMOVAL_HEARD, "removed nodes that heard of it")                                                                 \
+    X(STORES_WRITTEN, "memberships that only write stores down")                                                       \
+    X(WIPED, "disks wiped under an old id")                                                                            \
+    X(FOREIGN_STORE, "foreign stores refused and named")                                                               \
+    X(CHANGE_DONE, "changes answered COMMITTED")                                                                       \
+    X(CHANGE_REFUSED, "changes answered REFUSED")                                                                      \
+    X(CHANGE_UNKNOWN, "changes answered UNKNOWN")                                                                      \
     X(HEALED, "clusters healed in time")
 
 enum sim_count {

@@ -115,6 +115,15 @@ static void strike(struct sim_run *run, struct sim_node *node, enum fault fault)
     }
 }
 
+static void churn(struct sim_run *run)
+{
+    if (sim_random_chance(&run->random, 150000)) {
+        sim_wipe(run, any_node(run));
+    } else {
+        sim_change(run, sim_random_chance(&run->random, 900000) ? leading_node(run) : any_node(run));
+    }
+}
+
 void sim_fault(struct sim_run *run)
 {
     /* How often each comes, of 100. */
@@ -127,7 +136,11 @@ void sim_fault(struct sim_run *run)
         fault++;
     }
     sim_trace_event(&run->trace, 0, SIM_EVENT_FAULT, &fault, sizeof fault);
-    strike(run, any_node(run), (enum fault)fault);
+    if (sim_random_chance(&run->random, run->plan.churn)) {
+        churn(run);
+    } else {
+        strike(run, any_node(run), (enum fault)fault);
+    }
     const uint64_t mean = run->plan.fault_every_ns;
     sim_later(run, sim_random_between(&run->random, mean / 10, 2 * mean), SIM_PLAN_FAULT, 0, 0, NULL);
 }

@@ -84,35 +84,58 @@ static void disk_unsynced(void *context, const char *path, const uint8_t *bytes,
     }
 }
 
-bool sim_node_format(struct sim_run *run, dgraft_node_id id)
+/* Formats a disk: a founder's says who the members are, that of whoever may join says nothing. */
+static bool format_disk(struct sim_node *node, bool founder)
 {
-    struct sim_node *node = &run->nodes[id];
-    struct dgraft_identity identity = {.cluster = run->cluster, .node = id, .cluster_name = "simulated"};
+    struct sim_run *run = node->run;
+    struct dgraft_identity identity = {.cluster = run->cluster, .node = node->id, .cluster_name = "simulated"};
     uint8_t bytes[DGRAFT_RECORD_HEADER_BYTES + DGRAFT_MEMBERSHIP_BYTES_MAX + 8] = {0};
     struct dgraft_record record = {.entry = {.index = 1, .term = 1, .kind = DGRAFT_ENTRY_MEMBERSHIP}};
     struct dgraft_why why = {""};
 
-    *node = (struct sim_node){.id = id, .run = run, .turn_at_ns = UINT64_MAX};
-    snprintf(node->name, sizeof node->name, "n%u", id);
     node->disk = sim_disk_open(sim_random_next(&run->random), &run->counts);
     if (node->disk == NULL) {
         return sim_check_fail(&run->check, "out of memory");
     }
     node->disk->synced = disk_synced;
     node->disk->context = node;
-    node->clock_offset_ns = sim_random_between(&run->random, 1, UINT64_C(1) << 50);
-    node->clock_ppm = (int64_t)sim_random_below(&run->random, 2u * run->plan.drift_ppm + 1) - run->plan.drift_ppm;
     identity.store = sim_random_next(&run->random) | 1;
+    run->check.ghosts[node->id].store = identity.store;
     record.entry.payload_bytes = (uint32_t)dgraft_membership_encode(&run->members, bytes + DGRAFT_RECORD_HEADER_BYTES);
     record.entry.checksum = dgraft_crc32c(0, bytes + DGRAFT_RECORD_HEADER_BYTES, record.entry.payload_bytes);
     dgraft_record_encode_header(&record, bytes);
     const struct iovec first = {.iov_base = bytes, .iov_len = dgraft_record_bytes(record.entry.payload_bytes)};
-    const enum dgraft_status status = dgraft_storage_format(&node->disk->fs, DIRECTORY, &identity, &first, 1, &why);
+    const enum dgraft_status status =
+        dgraft_storage_format(&node->disk->fs, DIRECTORY, &identity, &first, founder ? 1 : 0, &why);
     if (status != DGRAFT_OK) {
-        return sim_check_fail(&run->check, "node %u cannot be formatted: %s", id, why.text);
+        return sim_check_fail(&run->check, "node %u cannot be formatted: %s", node->id, why.text);
     }
     node->disk->rates = run->plan.disk;
     return true;
+}
+
+bool sim_node_format(struct sim_run *run, dgraft_node_id id)
+{
+    struct sim_node *node = &run->nodes[id];
+
+    *node = (struct sim_node){.id = id, .run = run, .turn_at_ns = UINT64_MAX};
+    snprintf(node->name, sizeof node->name, "n%u:%u", id, id);
+    node->clock_offset_ns = sim_random_between(&run->random, 1, UINT64_C(1) << 50);
+    node->clock_ppm = (int64_t)sim_random_below(&run->random, 2u * run->plan.drift_ppm + 1) - run->plan.drift_ppm;
+    return format_disk(node, id <= run->plan.founders);
+}
+
+bool sim_node_replace_disk(struct sim_node *node)
+{
+    sim_disk_close(node->disk);
+    sim_check_wiped(&node->run->check, node->id, 0);
+    /* As somebody does who knows that it has lost everything; or, once in a while, as its first operator did: but two
+     * founders of three who begin again are a cluster of their own, and nothing tells them from the first day's. */
+    struct sim_run *run = node->run;
+    const bool founder = node->id <= run->plan.founders && run->plan.founders >= 3 && !run->refounded &&
+                         sim_random_chance(&run->random, 500000);
+    run->refounded = run->refounded || founder;
+    return format_disk(node, founder);
 }
 
 static dgraft_time_ns read_clock(void *context)
@@ -124,6 +147,7 @@ static void take_notice(void *context, const struct dgraft_action_notice *notice
 {
     struct sim_node *node = context;
     uint64_t *counts = node->run->counts.of;
+    counts[SIM_COUNT_FOREIGN_STORE] += notice->kind == DGRAFT_NOTICE_FOREIGN_STORE;
     counts[SIM_COUNT_DISK_ALARM] += notice->kind == DGRAFT_NOTICE_DISK && notice->after != 0;
     counts[SIM_COUNT_PEER_LAG] += notice->kind == DGRAFT_NOTICE_PEER_LAG && notice->after > notice->before;
 }
@@ -234,6 +258,7 @@ void sim_node_open(struct sim_node *node)
     node->slept_at_ns = 0;
     node->lease_until_ns = 0;
     node->heard_count = 0;
+    node->changing = false;
     node->refused_seen = 0;
     node->turn_at_ns = UINT64_MAX;
     sim_node_plan_turn(node, run->now_ns);

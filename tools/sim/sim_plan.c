@@ -33,11 +33,14 @@ static void draw_disk(struct sim_plan *plan, struct sim_random *random)
 
 void sim_plan_draw(struct sim_plan *plan, struct sim_random *random, uint32_t nodes)
 {
-    static const uint32_t sizes[8] = {3, 3, 3, 3, 5, 5, 2, 1};
+    static const uint32_t sizes[10] = {3, 3, 3, 3, 5, 5, 2, 1, 4, 7};
     static const uint64_t segments[3] = {16384, 32768, 131072};
 
-    *plan = (struct sim_plan){.nodes = sizes[sim_random_below(random, 8)]};
-    plan->nodes = nodes != 0 ? nodes : plan->nodes;
+    *plan = (struct sim_plan){.founders = sizes[sim_random_below(random, 10)]};
+    plan->founders = nodes != 0 ? nodes : plan->founders;
+    plan->churn = sim_random_chance(random, 400000) ? 0 : (uint32_t)sim_random_between(random, 50000, 500000);
+    plan->nodes = plan->churn == 0 ? plan->founders : plan->founders + (uint32_t)sim_random_between(random, 1, 3);
+    plan->nodes = plan->nodes < SIM_NODES_MAX ? plan->nodes : SIM_NODES_MAX - 1;
     plan->faulty_ns = sim_random_between(random, 2000, 12000) * SIM_MS;
     draw_network(&plan->network, random);
     draw_disk(plan, random);

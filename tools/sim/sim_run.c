@@ -18,10 +18,10 @@ bool sim_later(struct sim_run *run, uint64_t delay_ns, uint32_t kind, dgraft_nod
     return true;
 }
 
-/* Returns the node of a carrier's name "n1"; 0 when it is none. */
+/* Returns the node of a carrier's name "n1:1"; 0 when it is none. */
 static uint32_t node_of(const struct sim_run *run, const struct dgraft_address *address)
 {
-    const uint32_t id = address->size == 2 && address->bytes[0] == 'n' ? (uint32_t)(address->bytes[1] - '0') : 0;
+    const uint32_t id = address->size == 4 && address->bytes[0] == 'n' ? (uint32_t)(address->bytes[1] - '0') : 0;
     return id <= run->plan.nodes ? id : 0;
 }
 
@@ -127,6 +127,19 @@ static bool go_on(struct sim_run *run, uint64_t until_ns)
     return !sim_check_broken(&run->check);
 }
 
+/* The membership that a node goes by at this moment, in the middle of a turn. */
+static const struct dgraft_membership *claimed(void *context, dgraft_node_id node)
+{
+    struct sim_run *run = context;
+    struct dgraft_driver_status status;
+    if (run->nodes[node].driver == NULL) {
+        return NULL;
+    }
+    dgraft_driver_status(run->nodes[node].driver, &status);
+    run->claimed = status.core.membership;
+    return &run->claimed;
+}
+
 static bool make_world(struct sim_run *run)
 {
     if (!sim_check_open(&run->check, run->plan.nodes, &run->counts, &run->trace)) {
@@ -139,12 +152,14 @@ static bool make_world(struct sim_run *run)
                                         .context = run,
                                         .election_timeout_ns = run->election_timeout_ns};
     run->hub = dgraft_memory_hub_open(deliver, run);
-    run->members.count = run->plan.nodes;
-    for (uint32_t id = 1; id <= run->plan.nodes; id++) {
+    run->check.claimed = claimed;
+    run->check.claimed_context = run;
+    run->members.count = run->plan.founders;
+    for (uint32_t id = 1; id <= run->plan.founders; id++) {
         struct dgraft_member *member = &run->members.items[id - 1];
         member->id = id;
         member->roles = DGRAFT_MEMBER_VOTER;
-        snprintf(member->address, sizeof member->address, "n%u", id);
+        snprintf(member->address, sizeof member->address, "n%u:%u", id, id);
     }
     run->cluster = dgraft_cluster_id("simulated", &run->members);
     run->check.cluster = run->cluster;
@@ -185,14 +200,19 @@ static struct sim_node *only_leader(struct sim_run *run)
     return leader;
 }
 
-static bool all_have(const struct sim_run *run, const struct sim_operation *operation)
+/* Returns whether every member has applied it, and all of them know one membership, which is not on its way elsewhere.
+ */
+static bool all_have(const struct sim_run *run, const struct sim_node *leader, const struct sim_operation *operation)
 {
-    if (!operation->ended || !operation->counts || operation->end == UINT64_MAX) {
+    const struct dgraft_membership *members = &run->check.ghosts[leader->id].seen.membership;
+    if (!operation->ended || !operation->counts || operation->end == UINT64_MAX || members->outgoing != 0 ||
+        members->promote != 0 || !dgraft_node_set_has(members->voters, leader->id)) {
         return false;
     }
-    for (uint32_t id = 1; id <= run->plan.nodes; id++) {
-        if (run->nodes[id].machine.values[operation->key] != operation->number ||
-            run->nodes[id].machine.hash != run->nodes[1].machine.hash) {
+    for (dgraft_node_set left = dgraft_membership_all(members); left != 0; left &= left - 1) {
+        const struct sim_node *node = &run->nodes[dgraft_node_set_first(left)];
+        if (node->machine.values[operation->key] != operation->number || node->machine.hash != leader->machine.hash ||
+            run->check.ghosts[node->id].seen.membership.index != members->index) {
             return false;
         }
     }
@@ -212,7 +232,8 @@ static bool recovers(struct sim_run *run)
             return false;
         }
         struct sim_node *leader = only_leader(run);
-        if (last != NULL && all_have(run, last)) {
+        sim_operate(run);
+        if (last != NULL && leader != NULL && all_have(run, leader, last)) {
             run->counts.of[SIM_COUNT_HEALED]++;
             return true;
         }

@@ -3,6 +3,7 @@
  *   sim_plan.c     what a seed draws: how large, how bad, how long
  *   sim_node.c     a node: opened, turned, performed, crashed
  *   sim_faults.c   what happens to nodes and links as time goes by
+ *   sim_churn.c    members that come and go, disks that are exchanged
  *   sim_clients.c  proposals and reads, and the history of their answers
  *   sim_run.c      the loop; then healing, and what a healthy cluster must do
  */
@@ -18,7 +19,7 @@
 
 struct sim_options {
     uint64_t seed;
-    uint32_t nodes;     /* 0: drawn from 1, 2, 3, 5 */
+    uint32_t nodes;     /* founders; 0: drawn from 1 to 7 */
     bool bare;          /* without the core's own checks: what is left is what can be seen from outside */
     uint64_t steps_max; /* stop after so many events, without healing; 0: no bound */
     FILE *trace;        /* NULL: none */
@@ -26,7 +27,9 @@ struct sim_options {
 
 /* What the seed drew. Rates are per million. */
 struct sim_plan {
-    uint32_t nodes;
+    uint32_t founders;
+    uint32_t nodes;     /* with those who may join */
+    uint32_t churn;     /* changes of members, of all faults */
     uint64_t faulty_ns; /* how long the bad time lasts */
     struct sim_network_rates network;
     struct sim_disk_rates disk;
@@ -104,6 +107,8 @@ struct sim_node {
     uint32_t heard_count;
     uint32_t heard_capacity;
     uint64_t refused_seen;
+    struct dgraft_change change;
+    bool changing; /* it has not been answered */
 };
 
 enum sim_phase { SIM_PHASE_FAULTS = 1, SIM_PHASE_HEALING, SIM_PHASE_QUIET };
@@ -118,6 +123,7 @@ struct sim_run {
     struct sim_network network;
     struct dgraft_memory_hub *hub;
     struct dgraft_members members;
+    struct dgraft_membership claimed; /* by the node asked last */
     uint64_t cluster;
     uint64_t election_timeout_ns;
     struct sim_node nodes[SIM_NODES_MAX]; /* by id */
@@ -130,6 +136,7 @@ struct sim_run {
     uint64_t operation_count;
     uint64_t operation_capacity;
     uint64_t moments; /* the history's clock */
+    bool refounded;   /* a founder was formatted as one again */
 };
 
 struct sim_result {
@@ -163,6 +170,8 @@ bool sim_later(struct sim_run *run, uint64_t delay_ns, uint32_t kind, dgraft_nod
 
 /* sim_node.c */
 bool sim_node_format(struct sim_run *run, dgraft_node_id id);
+/* Puts an empty disk into a node that is down, with a store of its own. */
+bool sim_node_replace_disk(struct sim_node *node);
 void sim_node_open(struct sim_node *node);
 void sim_node_turn(struct sim_node *node);
 void sim_node_perform(struct sim_node *node);
@@ -179,6 +188,12 @@ uint64_t sim_node_clock(const struct sim_node *node);
 /* sim_faults.c */
 void sim_fault(struct sim_run *run);
 void sim_heal(struct sim_run *run);
+
+/* sim_churn.c */
+void sim_change(struct sim_run *run, struct sim_node *node);
+void sim_wipe(struct sim_run *run, struct sim_node *node);
+/* What an operator does about members whose disk is gone. */
+void sim_operate(struct sim_run *run);
 
 /* sim_clients.c */
 void sim_client(struct sim_run *run);

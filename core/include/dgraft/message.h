@@ -39,7 +39,7 @@ enum dgraft_refuse_reason {
     DGRAFT_REFUSE_VOTED = 3,        /* vote: given to another candidate in this term */
     DGRAFT_REFUSE_LEADER_ALIVE = 4, /* vote: a leader was heard within the election timeout [§4.2.3] */
     DGRAFT_REFUSE_MISMATCH = 5,     /* append: no entry at prev, or one of another term; see the hint */
-    DGRAFT_REFUSE_RECOVERING = 6,   /* this store forgot what it acknowledged: it neither votes nor counts */
+    DGRAFT_REFUSE_RECOVERING = 6,   /* this store knows nothing, or forgot what it acknowledged: it does not vote */
     DGRAFT_REFUSE_FULL = 7          /* append: no room just now; ask again later */
 };
 

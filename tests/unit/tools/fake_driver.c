@@ -30,6 +30,14 @@ enum dgraft_status dgraft_driver_transfer(struct dgraft_driver *driver, struct d
     return driver->transfer_status;
 }
 
+enum dgraft_status dgraft_driver_change(struct dgraft_driver *driver, struct dgraft_change *change)
+{
+    if (driver->change_status == DGRAFT_OK) {
+        driver->change = change;
+    }
+    return driver->change_status;
+}
+
 void dgraft_driver_answer(struct dgraft_driver *driver, const struct dgraft_address *to,
                           const struct dgraft_client_answer *answer)
 {

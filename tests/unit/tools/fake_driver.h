@@ -23,6 +23,8 @@ struct dgraft_driver {
     size_t read_count;
     enum dgraft_status transfer_status;
     struct dgraft_transfer *transfer;
+    enum dgraft_status change_status;
+    struct dgraft_change *change;
     struct fake_answer answers[FAKE_MAX];
     size_t answer_count;
     struct dgraft_driver_status status;

@@ -476,3 +476,73 @@ Test(service, refuses_a_transfer_that_is_malformed)
         cr_assert_null(driver->transfer);
     }
 }
+
+static void ask_change(uint64_t sequence, uint32_t kind, const char *address)
+{
+    uint8_t bytes[80] = {(uint8_t)kind, 0, 0, 0, 4, 0, 0, 0, 99};
+    memcpy(bytes + 16, address, strlen(address));
+    arrive(1, sequence, KV_CHANGE, bytes, 16 + strlen(address));
+}
+
+Test(service, answers_each_end_of_a_change)
+{
+    const struct {
+        enum dgraft_proposal_fate fate;
+        enum dgraft_outcome reason;
+        uint32_t result;
+    } rows[] = {
+        {DGRAFT_PROPOSAL_COMMITTED, 0, DGRAFT_CLIENT_OK},
+        {DGRAFT_PROPOSAL_UNKNOWN, DGRAFT_OUTCOME_UNKNOWN, DGRAFT_CLIENT_UNKNOWN},
+        {DGRAFT_PROPOSAL_REFUSED, DGRAFT_OUTCOME_NOT_LEADER, DGRAFT_CLIENT_NOT_LEADER},
+        {DGRAFT_PROPOSAL_REFUSED, DGRAFT_OUTCOME_DISK, DGRAFT_CLIENT_NOT_LEADER},
+        {DGRAFT_PROPOSAL_REFUSED, DGRAFT_OUTCOME_CHANGING, DGRAFT_CLIENT_BUSY},
+        {DGRAFT_PROPOSAL_REFUSED, DGRAFT_OUTCOME_TRANSFERRING, DGRAFT_CLIENT_BUSY},
+        {DGRAFT_PROPOSAL_REFUSED, DGRAFT_OUTCOME_INVALID, DGRAFT_CLIENT_REFUSED},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct dgraft_change_answer said = {.fate = rows[i].fate, .reason = rows[i].reason, .why = "because"};
+        ask_change(i + 1, DGRAFT_CHANGE_ADD_VOTER, "h:1");
+        cr_assert_eq(driver->answer_count, i);
+        cr_assert_eq(driver->change->kind, DGRAFT_CHANGE_ADD_VOTER);
+        cr_assert_eq(driver->change->member, 4);
+        cr_assert_eq(driver->change->store, 99);
+        cr_assert_str_eq(driver->change->address, "h:1");
+        driver->change->answered(driver->change->context, &said);
+        expect_answer(i + 1, i + 1, rows[i].result);
+    }
+    cr_assert_not_null(strstr((const char *)last_answer()->payload, "because"));
+}
+
+Test(service, makes_one_change_at_a_time_and_repeats_its_answer)
+{
+    const struct dgraft_change_answer done = {.fate = DGRAFT_PROPOSAL_COMMITTED};
+    ask_change(1, DGRAFT_CHANGE_REMOVE, "");
+    ask_change(1, DGRAFT_CHANGE_REMOVE, "");
+    cr_assert_eq(driver->answer_count, 0, "a retry waits like the first");
+    ask_change(2, DGRAFT_CHANGE_DEMOTE, "");
+    expect_answer(1, 2, DGRAFT_CLIENT_BUSY);
+    driver->change->answered(driver->change->context, &done);
+    expect_answer(2, 1, DGRAFT_CLIENT_OK);
+    driver->change = NULL;
+    ask_change(1, DGRAFT_CHANGE_REMOVE, "");
+    expect_answer(3, 1, DGRAFT_CLIENT_OK);
+    cr_assert_null(driver->change, "it is not asked for again");
+    driver->change_status = DGRAFT_STATUS_CLOSED;
+    ask_change(3, DGRAFT_CHANGE_DEMOTE, "");
+    expect_answer(4, 3, DGRAFT_CLIENT_NOT_LEADER);
+}
+
+Test(service, refuses_a_change_that_is_malformed)
+{
+    static const uint8_t bytes[96] = {1};
+    const uint8_t kinds[] = {0, 6};
+    arrive(1, 1, KV_CHANGE, bytes, 15);
+    expect_answer(1, 1, DGRAFT_CLIENT_REFUSED);
+    arrive(1, 2, KV_CHANGE, bytes, 16 + DGRAFT_ADDRESS_TEXT_BYTES);
+    expect_answer(2, 2, DGRAFT_CLIENT_REFUSED);
+    for (uint64_t i = 0; i < 2; i++) {
+        ask_change(3 + i, kinds[i], "");
+        expect_answer(3 + i, 3 + i, DGRAFT_CLIENT_REFUSED);
+    }
+    cr_assert_null(driver->change);
+}
