@@ -16,7 +16,8 @@ static void refuse(struct step *step, enum dgraft_outcome why, uint32_t skip, ui
 static bool event_valid(const struct dgraft_event_propose *propose)
 {
     return propose->count >= 1 && propose->entries != NULL &&
-           (propose->kind == DGRAFT_ENTRY_COMMAND || propose->kind == DGRAFT_ENTRY_NOOP);
+           (propose->kind == DGRAFT_ENTRY_COMMAND || propose->kind == DGRAFT_ENTRY_NOOP ||
+            propose->kind == DGRAFT_ENTRY_SESSION);
 }
 
 static void accept(struct step *step, uint32_t count, uint64_t bytes)

@@ -57,6 +57,12 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
     if (status != DGRAFT_OK) {
         return status;
     }
+    if (found.last.index > found.snapshot.index) {
+        status = dgraft_driver_meet_time(driver, found.last.index, why);
+        if (status != DGRAFT_OK) {
+            return status;
+        }
+    }
     start->term = found.term;
     start->vote = found.vote;
     start->generation = found.generation;
@@ -119,11 +125,13 @@ static enum dgraft_status allocate(struct dgraft_driver *driver)
     driver->addresses = calloc(DGRAFT_NODE_ID_MAX + 1, sizeof *driver->addresses);
     driver->apply_batch = calloc(APPLY_BATCH_SLOTS, sizeof *driver->apply_batch);
     driver->send_heads = calloc(DRIVER_HEADS_MAX, sizeof *driver->send_heads);
+    driver->apply_remembered = calloc(APPLY_BATCH_SLOTS, sizeof *driver->apply_remembered);
     driver->core = core;
     driver->actions = actions;
     if (core == NULL || actions == NULL || driver->read_groups == NULL || driver->frame_entries == NULL ||
         driver->frame_members == NULL || driver->addresses == NULL || driver->apply_batch == NULL ||
-        driver->send_heads == NULL || (driver->options.check_invariants && driver->core_before == NULL) ||
+        driver->send_heads == NULL || driver->apply_remembered == NULL ||
+        (driver->options.check_invariants && driver->core_before == NULL) ||
         !dgraft_driver_grow(&driver->send_scratch, &driver->send_scratch_bytes, scratch) ||
         !dgraft_pieces_add(&driver->send_pieces, driver->send_scratch, 1)) {
         return DGRAFT_STATUS_NO_MEMORY;
@@ -349,6 +357,8 @@ void dgraft_driver_abandon(struct dgraft_driver *driver)
     free(driver->frame_members);
     free(driver->addresses);
     free(driver->apply_batch);
+    free(driver->apply_remembered);
+    dgraft_sessions_free(&driver->sessions);
     free(driver->apply_scratch);
     free(driver->send_heads);
     free(driver->send_scratch);

@@ -14,32 +14,135 @@
 #define FOLLOWER_KEEPS_BYTES (256u * 1024)
 #define LEADER_KEEPS_BYTES   (1024u * 1024)
 
-static void answer_applied(struct dgraft_driver *driver, dgraft_index index)
+/* An entry that is to be applied, from wherever. */
+struct to_apply {
+    struct dgraft_applied applied; /* payload and its size are the record's */
+    enum dgraft_entry_kind kind;
+    struct dgraft_session_head head; /* of a command in a session; session 0: it is in none */
+};
+
+static void answer_applied(struct dgraft_driver *driver, dgraft_index index, const struct dgraft_proposal_answer *said)
 {
     struct window_slot *slot = dgraft_window_at(&driver->window, index);
     if (slot == NULL) {
         return;
     }
-    struct dgraft_proposal_answer said = {.fate = DGRAFT_PROPOSAL_COMMITTED,
-                                          .position = {slot->entry.index, slot->entry.term},
-                                          .leader = driver->identity.node};
-    dgraft_driver_answer_slot(driver, slot, &said);
+    struct dgraft_proposal_answer own = *said;
+    own.leader = driver->identity.node;
+    if (own.position.index == 0) {
+        own.position = (struct dgraft_position){slot->entry.index, slot->entry.term};
+    }
+    dgraft_driver_answer_slot(driver, slot, &own);
     if (slot->gathered != NULL) {
         dgraft_driver_release(dgraft_window_forget_payload(&driver->window, slot));
     }
 }
 
-/* Hands a batch over, then answers its proposals. */
+/* Hands a batch over, remembers what its commands in sessions came to, then answers its proposals. */
 static void apply_batch(struct dgraft_driver *driver, size_t commands, dgraft_index last)
 {
     const struct dgraft_state_machine *machine = &driver->options.machine;
+    size_t next = 0;
     if (commands > 0 && machine->apply != NULL) {
         machine->apply(machine->context, driver->apply_batch, commands);
     }
-    while (driver->applied < last) {
-        driver->applied++;
-        answer_applied(driver, driver->applied);
+    for (size_t i = 0; i < commands; i++) {
+        const struct dgraft_applied *applied = &driver->apply_batch[i];
+        if (applied->remembered != NULL) {
+            const struct dgraft_session_head head = {applied->session, applied->sequence};
+            assert(applied->remembered->size <= DGRAFT_SESSION_ANSWER_BYTES_MAX);
+            dgraft_sessions_remember(&driver->sessions, &head, applied->remembered);
+        }
     }
+    while (driver->applied < last) {
+        struct dgraft_proposal_answer said = {.fate = DGRAFT_PROPOSAL_COMMITTED};
+        driver->applied++;
+        if (next < commands && driver->apply_batch[next].position.index == driver->applied) {
+            said.remembered = driver->apply_batch[next].remembered;
+            next++;
+        }
+        answer_applied(driver, driver->applied, &said);
+    }
+}
+
+/* An entry with an effect on the sessions alone is applied by itself. */
+static void apply_alone(struct dgraft_driver *driver, const struct to_apply *entry)
+{
+    const struct session_done *done = NULL;
+    struct dgraft_proposal_answer said = {.fate = DGRAFT_PROPOSAL_COMMITTED};
+    assert(driver->applied + 1 == entry->applied.position.index);
+    if (entry->kind == DGRAFT_ENTRY_SESSION) {
+        dgraft_driver_apply_session(driver, entry->applied.position.index, entry->applied.payload,
+                                    entry->applied.payload_bytes);
+    } else {
+        const enum session_verdict verdict =
+            dgraft_sessions_take(&driver->sessions, &entry->head, entry->applied.position, &done);
+        const bool filtered = dgraft_driver_say_verdict(verdict, done, &said);
+        assert(filtered);
+        (void)filtered;
+    }
+    driver->applied++;
+    answer_applied(driver, driver->applied, &said);
+}
+
+/* Adds a command to the batch. */
+static void batch_add(struct dgraft_driver *driver, size_t *commands, const struct to_apply *entry)
+{
+    struct dgraft_applied *applied = &driver->apply_batch[*commands];
+    *applied = entry->applied;
+    if (entry->head.session != 0) {
+        applied->session = entry->head.session;
+        applied->sequence = entry->head.sequence;
+        applied->remembered = &driver->apply_remembered[*commands];
+        applied->remembered->size = 0;
+    }
+    (*commands)++;
+}
+
+/* Takes the next entry: into the batch of `commands`, or, after handing that over, alone. Returns false, and the entry
+ * is as before, when there is no memory. */
+static bool take_entry(struct dgraft_driver *driver, size_t *commands, const struct to_apply *entry)
+{
+    const struct dgraft_position position = entry->applied.position;
+    bool alone = false;
+    dgraft_sessions_advance(&driver->sessions, entry->applied.log_time_ns);
+    switch (entry->kind) {
+    case DGRAFT_ENTRY_NOOP:
+    case DGRAFT_ENTRY_MEMBERSHIP:
+        return true;
+    case DGRAFT_ENTRY_SESSION:
+        if (!dgraft_sessions_reserve(&driver->sessions)) {
+            return false;
+        }
+        alone = true;
+        break;
+    case DGRAFT_ENTRY_COMMAND:
+        alone =
+            entry->head.session != 0 && dgraft_sessions_look(&driver->sessions, &entry->head, NULL) != SESSION_FRESH;
+        break;
+    }
+    if (alone) {
+        /* What it repeats may be in the batch, and is to be remembered first. */
+        apply_batch(driver, *commands, position.index - 1);
+        *commands = 0;
+        apply_alone(driver, entry);
+        return true;
+    }
+    if (entry->head.session != 0) {
+        (void)dgraft_sessions_take(&driver->sessions, &entry->head, position, NULL);
+    }
+    batch_add(driver, commands, entry);
+    return true;
+}
+
+/* Splits the payload of a command in a session, which stands behind its header. */
+static void split_head(struct to_apply *entry, const uint8_t *payload)
+{
+    const enum dgraft_refusal refusal = dgraft_session_head_decode(payload, entry->applied.payload_bytes, &entry->head);
+    assert(refusal == DGRAFT_ACCEPT); /* checked when the record came in or was read back */
+    (void)refusal;
+    entry->applied.payload = payload + DGRAFT_SESSION_BYTES;
+    entry->applied.payload_bytes -= DGRAFT_SESSION_BYTES;
 }
 
 /* A contiguous view of a gathered payload: as it is when it is one piece, otherwise put together. */
@@ -60,41 +163,73 @@ static const uint8_t *gathered_payload(struct dgraft_driver *driver, const struc
     return driver->apply_scratch;
 }
 
+/* Views the entry of a slot. Returns false when there is no memory. */
+static bool view_slot(struct dgraft_driver *driver, const struct window_slot *slot, struct to_apply *entry)
+{
+    const uint8_t *payload = slot->record + DGRAFT_RECORD_HEADER_BYTES;
+    *entry = (struct to_apply){.kind = slot->entry.kind,
+                               .applied = {.position = {slot->entry.index, slot->entry.term},
+                                           .tag = slot->tag,
+                                           .log_time_ns = dgraft_get_u64(slot->record + 24),
+                                           .payload = payload,
+                                           .payload_bytes = slot->entry.payload_bytes,
+                                           .proposal = slot->proposal != NULL ? slot->proposal->context : NULL}};
+    if ((slot->flags & DGRAFT_RECORD_IN_SESSION) != 0) {
+        split_head(entry, payload);
+    }
+    if (slot->gathered != NULL) {
+        entry->applied.payload = gathered_payload(driver, slot);
+    }
+    return entry->applied.payload != NULL || entry->applied.payload_bytes == 0;
+}
+
 /* Applies one batch from the window, up to `last`. Returns false when there is no memory. */
 static bool apply_from_window(struct dgraft_driver *driver, dgraft_index last)
 {
     size_t commands = 0;
+    bool room = true;
     dgraft_index index = driver->applied + 1;
     for (; index <= last && commands < APPLY_BATCH_MAX; index++) {
-        struct window_slot *slot = dgraft_window_at(&driver->window, index);
+        const struct window_slot *slot = dgraft_window_at(&driver->window, index);
+        struct to_apply entry;
         if (slot == NULL || slot->record == NULL) {
             break;
         }
-        if (slot->entry.kind != DGRAFT_ENTRY_COMMAND) {
-            continue;
-        }
-        bool alone = slot->gathered != NULL && slot->gathered->piece_count != 1;
-        if (alone && commands > 0) {
+        bool in_scratch = slot->gathered != NULL && slot->gathered->piece_count != 1;
+        if (in_scratch && commands > 0) {
             break; /* the scratch holds one payload: it gets a batch of its own */
         }
-        const uint8_t *payload =
-            slot->gathered != NULL ? gathered_payload(driver, slot) : slot->record + DGRAFT_RECORD_HEADER_BYTES;
-        if (payload == NULL) {
-            return false;
+        room = view_slot(driver, slot, &entry) && take_entry(driver, &commands, &entry);
+        if (!room) {
+            break;
         }
-        driver->apply_batch[commands++] =
-            (struct dgraft_applied){.position = {slot->entry.index, slot->entry.term},
-                                    .tag = slot->tag,
-                                    .payload = payload,
-                                    .payload_bytes = slot->entry.payload_bytes,
-                                    .proposal = slot->proposal != NULL ? slot->proposal->context : NULL};
-        if (alone) {
+        if (in_scratch) {
             index++;
             break;
         }
     }
     apply_batch(driver, commands, index - 1);
-    return true;
+    return room;
+}
+
+/* Views the entry of a record that storage has checked. Returns the record's size. */
+static size_t view_record(const uint8_t *bytes, size_t size, struct to_apply *entry)
+{
+    const uint8_t *payload = bytes + DGRAFT_RECORD_HEADER_BYTES;
+    struct dgraft_record record;
+    enum dgraft_refusal refusal = dgraft_record_decode_header(bytes, size, &record);
+    assert(refusal == DGRAFT_ACCEPT);
+    (void)refusal;
+    *entry = (struct to_apply){.kind = record.entry.kind,
+                               .applied = {.position = {record.entry.index, record.entry.term},
+                                           .tag = record.tag,
+                                           .log_time_ns = record.log_time_ns,
+                                           .payload = payload,
+                                           .payload_bytes = record.entry.payload_bytes}};
+    if ((record.flags & DGRAFT_RECORD_IN_SESSION) != 0) {
+        split_head(entry, payload);
+    }
+    return dgraft_record_bytes(record.entry.payload_bytes);
 }
 
 static bool apply_from_storage(struct dgraft_driver *driver, dgraft_index last)
@@ -120,23 +255,16 @@ static bool apply_from_storage(struct dgraft_driver *driver, dgraft_index last)
     }
     size_t commands = 0;
     size_t offset = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        struct dgraft_record record;
-        enum dgraft_refusal refusal =
-            dgraft_record_decode_header(driver->apply_scratch + offset, used - offset, &record);
-        assert(refusal == DGRAFT_ACCEPT);
-        (void)refusal;
-        if (record.entry.kind == DGRAFT_ENTRY_COMMAND) {
-            driver->apply_batch[commands++] =
-                (struct dgraft_applied){.position = {record.entry.index, record.entry.term},
-                                        .tag = record.tag,
-                                        .payload = driver->apply_scratch + offset + DGRAFT_RECORD_HEADER_BYTES,
-                                        .payload_bytes = record.entry.payload_bytes};
+    dgraft_index index = first;
+    for (; index < first + count; index++) {
+        struct to_apply entry;
+        offset += view_record(driver->apply_scratch + offset, used - offset, &entry);
+        if (!take_entry(driver, &commands, &entry)) {
+            break;
         }
-        offset += dgraft_record_bytes(record.entry.payload_bytes);
     }
-    apply_batch(driver, commands, first + count - 1);
-    return count > 0;
+    apply_batch(driver, commands, index - 1);
+    return count > 0 && index == first + count;
 }
 
 /* The last entry that every member has. */

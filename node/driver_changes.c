@@ -215,7 +215,8 @@ void dgraft_driver_frame_membership(struct dgraft_driver *driver, const struct d
     const struct dgraft_membership *membership = dgraft_core_membership(driver->core);
     struct dgraft_members made = {.count = 0};
     struct dgraft_record record = {
-        .entry = {.index = write->first, .term = write->entry_term, .kind = DGRAFT_ENTRY_MEMBERSHIP}};
+        .entry = {.index = write->first, .term = write->entry_term, .kind = DGRAFT_ENTRY_MEMBERSHIP},
+        .log_time_ns = dgraft_driver_stamp(driver)};
     assert(membership->index == write->first);
     for (dgraft_node_set left = dgraft_membership_all(membership); left != 0; left &= left - 1) {
         struct dgraft_member *member = &made.items[made.count++];

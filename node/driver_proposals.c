@@ -53,10 +53,16 @@ static void refuse(struct dgraft_driver *driver, struct dgraft_proposal *proposa
     dgraft_driver_release(proposal);
 }
 
+/* SESSION entries have no pieces, whatever their proposal says of them. */
+static size_t piece_count(const struct dgraft_proposal *proposal)
+{
+    return proposal->kind == DGRAFT_ENTRY_SESSION ? 0 : proposal->piece_count;
+}
+
 static size_t payload_bytes(const struct dgraft_proposal *proposal)
 {
-    size_t bytes = 0;
-    for (size_t i = 0; i < proposal->piece_count; i++) {
+    size_t bytes = proposal->made_bytes;
+    for (size_t i = 0; i < piece_count(proposal); i++) {
         if (proposal->pieces[i].iov_len > SIZE_MAX - bytes) {
             return SIZE_MAX;
         }
@@ -65,8 +71,32 @@ static size_t payload_bytes(const struct dgraft_proposal *proposal)
     return bytes;
 }
 
-enum dgraft_status dgraft_driver_propose(struct dgraft_driver *driver, struct dgraft_proposal *proposal)
+static uint32_t payload_checksum(const struct dgraft_proposal *proposal)
 {
+    uint32_t crc = dgraft_crc32c(0, proposal->made, proposal->made_bytes);
+    for (size_t i = 0; i < piece_count(proposal); i++) {
+        crc = dgraft_crc32c(crc, proposal->pieces[i].iov_base, proposal->pieces[i].iov_len);
+    }
+    return crc;
+}
+
+/* Returns whether a payload goes into the ring as a whole; otherwise its pieces are read where they lie. */
+static bool is_small(const struct dgraft_driver *driver, const struct dgraft_proposal *proposal, size_t bytes)
+{
+    return bytes <= driver->options.small_bytes || proposal->kind == DGRAFT_ENTRY_SESSION;
+}
+
+static size_t ring_bytes_of(const struct dgraft_driver *driver, const struct dgraft_proposal *proposal, size_t bytes)
+{
+    return is_small(driver, proposal, bytes) ? dgraft_record_bytes((uint32_t)bytes)
+                                             : DGRAFT_RECORD_HEADER_BYTES + proposal->made_bytes;
+}
+
+enum dgraft_status dgraft_driver_queue_proposal(struct dgraft_driver *driver, struct dgraft_proposal *proposal,
+                                                enum dgraft_entry_kind kind)
+{
+    proposal->kind = kind;
+    proposal->made_bytes = kind == DGRAFT_ENTRY_SESSION || proposal->session != 0 ? DGRAFT_SESSION_BYTES : 0;
     if (driver->closing) {
         return DGRAFT_STATUS_CLOSED;
     }
@@ -82,23 +112,53 @@ enum dgraft_status dgraft_driver_propose(struct dgraft_driver *driver, struct dg
     return DGRAFT_OK;
 }
 
-/* Takes the next group off the queue. Returns how many bytes of records it needs in the ring. */
-static size_t take_group(struct dgraft_driver *driver)
+enum dgraft_status dgraft_driver_propose(struct dgraft_driver *driver, struct dgraft_proposal *proposal)
+{
+    if (proposal->session != 0) {
+        const struct dgraft_session_head head = {.session = proposal->session, .sequence = proposal->sequence};
+        if (head.session > DGRAFT_RECORD_NUMBER_MAX || head.sequence == 0 || head.sequence > DGRAFT_RECORD_NUMBER_MAX) {
+            return DGRAFT_STATUS_MISUSE;
+        }
+        dgraft_session_head_encode(&head, proposal->made);
+    }
+    return dgraft_driver_queue_proposal(driver, proposal, DGRAFT_ENTRY_COMMAND);
+}
+
+/* Answers a proposal whose end is known without asking anybody, on any node. Returns false when it is not. */
+static bool settle(struct dgraft_driver *driver, struct dgraft_proposal *proposal)
+{
+    struct dgraft_proposal_answer said = {.leader = driver->leads ? driver->identity.node : 0};
+    if (!dgraft_driver_settle(driver, proposal, &said)) {
+        return false;
+    }
+    (void)pop_proposal(&driver->proposals);
+    answer(driver, proposal, &said);
+    dgraft_driver_release(proposal);
+    return true;
+}
+
+/* Takes the next group, all of one kind, off the queue, and counts down `left`. Returns how many bytes of records it
+ * needs in the ring. */
+static size_t take_group(struct dgraft_driver *driver, uint32_t *left)
 {
     size_t ring_bytes = 0;
     driver->group_count = 0;
-    while (driver->proposals.first != NULL && driver->group_count < DRIVER_GROUP_MAX) {
+    while (*left > 0 && driver->group_count < DRIVER_GROUP_MAX) {
         struct dgraft_proposal *proposal = driver->proposals.first;
         size_t bytes = payload_bytes(proposal);
-        size_t record =
-            bytes <= driver->options.small_bytes ? dgraft_record_bytes((uint32_t)bytes) : DGRAFT_RECORD_HEADER_BYTES;
-        if (ring_bytes + record + DRIVER_MADE_ROOM > driver->ring.chunk_bytes) {
+        size_t record = ring_bytes_of(driver, proposal, bytes);
+        if (ring_bytes + record + DRIVER_MADE_ROOM > driver->ring.chunk_bytes ||
+            (driver->group_count > 0 && driver->group_entries[0].kind != proposal->kind)) {
             break;
+        }
+        (*left)--;
+        if (settle(driver, proposal)) {
+            continue;
         }
         ring_bytes += record;
         struct dgraft_entry *entry = &driver->group_entries[driver->group_count];
-        *entry = (struct dgraft_entry){.payload_bytes = (uint32_t)bytes, .kind = DGRAFT_ENTRY_COMMAND};
-        entry->checksum = dgraft_record_payload_checksum(proposal->pieces, proposal->piece_count);
+        *entry = (struct dgraft_entry){.payload_bytes = (uint32_t)bytes, .kind = proposal->kind};
+        entry->checksum = payload_checksum(proposal);
         driver->group[driver->group_count++] = pop_proposal(&driver->proposals);
     }
     return ring_bytes;
@@ -119,9 +179,10 @@ void dgraft_driver_step_proposals(struct dgraft_driver *driver)
     /* Only those that wait now: an answer's callback may propose again, and would keep this going. */
     uint32_t left = driver->proposals.count;
     while (left > 0) {
-        size_t bytes = take_group(driver);
-        assert(driver->group_count > 0);
-        left -= driver->group_count < left ? driver->group_count : left;
+        size_t bytes = take_group(driver, &left);
+        if (driver->group_count == 0) {
+            continue;
+        }
         if (!dgraft_record_ring_reserve(&driver->ring, bytes + DRIVER_MADE_ROOM) ||
             !dgraft_window_reserve(&driver->window, (size_t)driver->group_count + 2)) {
             refuse_group(driver, 0, driver->group_count, DGRAFT_OUTCOME_BUSY, 0);
@@ -130,35 +191,45 @@ void dgraft_driver_step_proposals(struct dgraft_driver *driver)
         struct dgraft_event event = {.kind = DGRAFT_EVENT_PROPOSE};
         event.u.propose = (struct dgraft_event_propose){.entries = driver->group_entries,
                                                         .count = driver->group_count,
-                                                        .kind = DGRAFT_ENTRY_COMMAND,
+                                                        .kind = driver->group_entries[0].kind,
                                                         .id = ++driver->next_id};
         dgraft_driver_step(driver, &event);
         driver->group_count = 0;
     }
 }
 
+/* Copies a payload to where its record is framed. */
+static void copy_payload(const struct dgraft_proposal *proposal, uint32_t payload_bytes, uint8_t *at)
+{
+    memcpy(at, proposal->made, proposal->made_bytes);
+    at += proposal->made_bytes;
+    for (size_t i = 0; i < piece_count(proposal); i++) {
+        if (proposal->pieces[i].iov_len > 0) {
+            memcpy(at, proposal->pieces[i].iov_base, proposal->pieces[i].iov_len);
+        }
+        at += proposal->pieces[i].iov_len;
+    }
+    memset(at, 0, dgraft_record_padding(payload_bytes));
+}
+
 static void frame(struct dgraft_driver *driver, struct dgraft_record *record, struct dgraft_proposal *proposal)
 {
-    bool small = record->entry.payload_bytes <= driver->options.small_bytes;
-    size_t bytes = small ? dgraft_record_bytes(record->entry.payload_bytes) : DGRAFT_RECORD_HEADER_BYTES;
-    struct window_slot slot = {.entry = record->entry, .tag = record->tag, .proposal = proposal};
+    bool small = is_small(driver, proposal, record->entry.payload_bytes);
+    size_t bytes = ring_bytes_of(driver, proposal, record->entry.payload_bytes);
+    struct window_slot slot = {
+        .entry = record->entry, .tag = record->tag, .flags = record->flags, .proposal = proposal};
     uint8_t *at = dgraft_record_ring_take(&driver->ring, bytes, &slot.buffer);
     dgraft_record_encode_header(record, at);
     slot.record = at;
     at += DGRAFT_RECORD_HEADER_BYTES;
     if (small) {
-        for (size_t i = 0; proposal != NULL && i < proposal->piece_count; i++) {
-            if (proposal->pieces[i].iov_len > 0) {
-                memcpy(at, proposal->pieces[i].iov_base, proposal->pieces[i].iov_len);
-            }
-            at += proposal->pieces[i].iov_len;
-        }
-        memset(at, 0, dgraft_record_padding(record->entry.payload_bytes));
+        copy_payload(proposal, record->entry.payload_bytes, at);
     } else {
+        memcpy(at, proposal->made, proposal->made_bytes);
         slot.gathered = proposal;
     }
     dgraft_window_push(&driver->window, &slot);
-    if (small && proposal != NULL) {
+    if (small) {
         /* Its bytes are in the ring: the caller has them back, the answer is still to come. */
         dgraft_driver_release(proposal);
     }
@@ -166,10 +237,15 @@ static void frame(struct dgraft_driver *driver, struct dgraft_record *record, st
 
 void dgraft_driver_frame_proposals(struct dgraft_driver *driver, const struct dgraft_action_write *write)
 {
+    const uint64_t log_time_ns = dgraft_driver_stamp(driver);
     for (uint32_t i = 0; i < write->count; i++) {
         uint32_t at = write->skip + i;
         struct dgraft_proposal *proposal = driver->group[at];
-        struct dgraft_record record = {.entry = driver->group_entries[at], .tag = proposal->tag};
+        struct dgraft_record record = {.entry = driver->group_entries[at], .log_time_ns = log_time_ns};
+        if (record.entry.kind == DGRAFT_ENTRY_COMMAND) {
+            record.tag = proposal->tag;
+            record.flags = proposal->session != 0 ? DGRAFT_RECORD_IN_SESSION : 0;
+        }
         record.entry.index = write->first + i;
         record.entry.term = write->entry_term;
         driver->group[at] = NULL;
@@ -197,7 +273,8 @@ void dgraft_driver_frame_record(struct dgraft_driver *driver, const struct dgraf
 void dgraft_driver_frame_noop(struct dgraft_driver *driver, const struct dgraft_action_write *write)
 {
     struct dgraft_record record = {
-        .entry = {.index = write->first, .term = write->entry_term, .kind = DGRAFT_ENTRY_NOOP}};
+        .entry = {.index = write->first, .term = write->entry_term, .kind = DGRAFT_ENTRY_NOOP},
+        .log_time_ns = dgraft_driver_stamp(driver)};
     record.entry.checksum = dgraft_crc32c(0, NULL, 0);
     dgraft_driver_frame_record(driver, &record, NULL);
 }

@@ -10,6 +10,7 @@
  *   driver_changes.c    changes of the members: queued, asked, framed, answered
  *   driver_transfer.c   a transfer of leadership: asked, answered
  *   driver_write.c      WRITE actions become group commits
+ *   driver_sessions.c   client sessions and the log's time
  *   driver_apply.c      committed entries go to the state machine
  *   driver_status.c     what people see
  */
@@ -17,6 +18,7 @@
 #define DGRAFT_NODE_DRIVER_STATE_H
 
 #include "record_ring.h"
+#include "sessions.h"
 #include "window.h"
 
 #include <dgraft/driver.h>
@@ -109,6 +111,8 @@ struct dgraft_driver {
     dgraft_index applied;
     uint64_t arrived; /* entries from a leader since the last applying */
     bool leads;
+    struct sessions sessions; /* as of `applied` */
+    uint64_t log_time_ns;     /* no entry here has a later one */
 
     /* The write being gathered, and the one under way. */
     bool pending_state;
@@ -161,6 +165,7 @@ struct dgraft_driver {
     struct dgraft_transfer *transfer; /* wanted or under way */
     uint64_t transfer_id;             /* 0: not stepped yet */
     struct dgraft_applied *apply_batch;
+    struct dgraft_remembered *apply_remembered; /* what its commands are to be remembered by */
     uint8_t *apply_scratch;
     size_t apply_scratch_bytes;
     size_t evict_above; /* a leader's window is looked at again when it holds more */
@@ -207,7 +212,25 @@ void dgraft_driver_plan_write(struct dgraft_driver *driver);
 void dgraft_driver_complete_write(struct dgraft_driver *driver);
 void dgraft_driver_poison(struct dgraft_driver *driver, const struct dgraft_why *why);
 
+/* driver_sessions.c */
+
+/* Returns the log time of an entry that is framed now. */
+uint64_t dgraft_driver_stamp(struct dgraft_driver *driver);
+/* Notes the log time of an entry that came from elsewhere. */
+void dgraft_driver_see_time(struct dgraft_driver *driver, uint64_t log_time_ns);
+/* Reads that of the log's last entry. */
+enum dgraft_status dgraft_driver_meet_time(struct dgraft_driver *driver, dgraft_index last, struct dgraft_why *why);
+void dgraft_driver_apply_session(struct dgraft_driver *driver, dgraft_index index, const uint8_t *payload, size_t size);
+/* Returns whether what is applied says already how a proposal ends. */
+bool dgraft_driver_settle(struct dgraft_driver *driver, const struct dgraft_proposal *proposal,
+                          struct dgraft_proposal_answer *said);
+/* Fills in the answer of what is not applied; false: it is FRESH. */
+bool dgraft_driver_say_verdict(enum session_verdict verdict, const struct session_done *done,
+                               struct dgraft_proposal_answer *said);
+
 /* driver_proposals.c */
+enum dgraft_status dgraft_driver_queue_proposal(struct dgraft_driver *driver, struct dgraft_proposal *proposal,
+                                                enum dgraft_entry_kind kind);
 void dgraft_driver_step_proposals(struct dgraft_driver *driver);
 void dgraft_driver_frame_proposals(struct dgraft_driver *driver, const struct dgraft_action_write *write);
 void dgraft_driver_frame_record(struct dgraft_driver *driver, const struct dgraft_record *record,

@@ -18,9 +18,11 @@ static void take_frame_entries(struct dgraft_driver *driver, const struct dgraft
         const struct dgraft_entry *entry = &driver->frame_entries[write->skip + i];
         struct window_slot slot = {.entry = *entry,
                                    .tag = dgraft_get_u16(record + 6),
+                                   .flags = record[5],
                                    .record = record,
                                    .buffer = dgraft_buffer_keep(driver->frame_buffer)};
         dgraft_window_push(&driver->window, &slot);
+        dgraft_driver_see_time(driver, dgraft_get_u64(record + 24));
         record += dgraft_record_bytes(entry->payload_bytes);
     }
     driver->arrived += write->count;

@@ -24,6 +24,26 @@ enum dgraft_status dgraft_node_propose(struct dgraft_node *node, struct dgraft_p
     return status;
 }
 
+enum dgraft_status dgraft_node_session_open(struct dgraft_node *node, struct dgraft_proposal *proposal,
+                                            uint64_t timeout_ns)
+{
+    (void)pthread_mutex_lock(&node->loop.turn);
+    enum dgraft_status status = dgraft_driver_session_open(node->loop.driver, proposal, timeout_ns);
+    (void)pthread_mutex_unlock(&node->loop.turn);
+    dgraft_loop_wake(&node->loop);
+    return status;
+}
+
+enum dgraft_status dgraft_node_session_close(struct dgraft_node *node, struct dgraft_proposal *proposal,
+                                             dgraft_index session)
+{
+    (void)pthread_mutex_lock(&node->loop.turn);
+    enum dgraft_status status = dgraft_driver_session_close(node->loop.driver, proposal, session);
+    (void)pthread_mutex_unlock(&node->loop.turn);
+    dgraft_loop_wake(&node->loop);
+    return status;
+}
+
 enum dgraft_status dgraft_node_read(struct dgraft_node *node, struct dgraft_read *read)
 {
     (void)pthread_mutex_lock(&node->loop.turn);

@@ -150,7 +150,8 @@ bool dgraft_pieces_add_slot(struct pieces *pieces, const struct window_slot *slo
     if (slot->gathered == NULL) {
         return dgraft_pieces_add(pieces, slot->record, dgraft_record_bytes(slot->entry.payload_bytes));
     }
-    if (!dgraft_pieces_add(pieces, slot->record, DGRAFT_RECORD_HEADER_BYTES)) {
+    const size_t front = (slot->flags & DGRAFT_RECORD_IN_SESSION) != 0 ? DGRAFT_SESSION_BYTES : 0;
+    if (!dgraft_pieces_add(pieces, slot->record, DGRAFT_RECORD_HEADER_BYTES + front)) {
         return false;
     }
     for (size_t i = 0; i < slot->gathered->piece_count; i++) {

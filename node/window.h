@@ -13,10 +13,14 @@
 struct window_slot {
     struct dgraft_entry entry;
     uint16_t tag;
-    const uint8_t *record;            /* header, and payload with padding unless gathered; NULL: no longer here */
+    uint8_t flags;
+    /* Header, and payload with padding; of what is gathered only the head of a session's command. NULL: no longer here
+     */
+    const uint8_t *record;
     struct dgraft_buffer *buffer;     /* holds `record`; one reference */
     struct dgraft_proposal *proposal; /* waits for its answer; NULL: none, or answered */
-    struct dgraft_proposal *gathered; /* its pieces are the payload; NULL: the payload follows the header */
+    struct dgraft_proposal
+        *gathered; /* its pieces are the payload, or the rest of it; NULL: all of it follows the header */
 };
 
 struct window {

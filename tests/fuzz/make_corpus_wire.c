@@ -35,6 +35,31 @@ static size_t put_record(uint8_t *at, dgraft_index index, dgraft_term term, cons
     return size;
 }
 
+/* What sessions put into records: an entry that opens one, one that closes it, a command in it. */
+static void save_session_records(void)
+{
+    static const struct {
+        const char *name;
+        enum dgraft_entry_kind kind;
+        uint8_t flags;
+        uint8_t payload[24];
+        uint32_t size;
+    } cases[] = {{"session-open", DGRAFT_ENTRY_SESSION, 0, {1, 0, 0, 0, 0, 0, 0, 0, 9}, 16},
+                 {"session-close", DGRAFT_ENTRY_SESSION, 0, {2, 0, 0, 0, 0, 0, 0, 0, 4}, 16},
+                 {"in-session", DGRAFT_ENTRY_COMMAND, DGRAFT_RECORD_IN_SESSION, {4, 0, 0, 0, 0, 0, 0, 0, 1}, 21}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t bytes[128] = {0};
+        struct dgraft_record record = {
+            .entry = {.index = 5, .term = 2, .payload_bytes = cases[i].size, .kind = cases[i].kind},
+            .flags = cases[i].flags,
+            .log_time_ns = 1000};
+        memcpy(bytes + DGRAFT_RECORD_HEADER_BYTES, cases[i].payload, cases[i].size);
+        record.entry.checksum = dgraft_crc32c(0, cases[i].payload, cases[i].size);
+        dgraft_record_encode_header(&record, bytes);
+        save("record", cases[i].name, bytes, dgraft_record_bytes(cases[i].size));
+    }
+}
+
 static void save_records(void)
 {
     static const char *const payloads[] = {"", "a", "12345678", "a payload of some length, with padding"};
@@ -226,6 +251,7 @@ int main(int count, char **arguments)
     }
     directory = arguments[1];
     save_records();
+    save_session_records();
     save_frames();
     save_memberships();
     save_fragments();

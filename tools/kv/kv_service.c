@@ -221,6 +221,8 @@ static void proposal_answered(void *argument, const struct dgraft_proposal_answe
         answer_refused_proposal(context, fate);
         break;
     case DGRAFT_PROPOSAL_UNKNOWN:
+    case DGRAFT_PROPOSAL_NO_SESSION: /* not proposed in one: this one and the next */
+    case DGRAFT_PROPOSAL_FORGOTTEN:
         answer_context(context, DGRAFT_CLIENT_UNKNOWN, fate->position.index, "");
         break;
     }

@@ -1,5 +1,6 @@
 /* Codec of a record; record.h has its layout. */
 #include <dgraft/record.h>
+#include <dgraft/session_entry.h>
 
 #include <assert.h>
 #include <string.h>
@@ -38,7 +39,7 @@ void dgraft_record_encode_header(const struct dgraft_record *record, uint8_t out
     assert(entry->index > 0 && entry->term > 0);
     dgraft_put_u32(out + AT_PAYLOAD_BYTES, entry->payload_bytes);
     out[AT_KIND] = (uint8_t)entry->kind;
-    out[AT_FLAGS] = 0;
+    out[AT_FLAGS] = record->flags;
     dgraft_put_u16(out + AT_TAG, record->tag);
     dgraft_put_u64(out + AT_INDEX, entry->index);
     dgraft_put_u64(out + AT_TERM, entry->term);
@@ -56,10 +57,35 @@ uint32_t dgraft_record_payload_checksum(const struct iovec *pieces, size_t count
     return crc;
 }
 
-/* SESSION is a reserved number: a program that cannot apply such an entry must not take it. */
 static bool kind_known(uint8_t kind)
 {
-    return kind >= DGRAFT_ENTRY_COMMAND && kind <= DGRAFT_ENTRY_MEMBERSHIP;
+    return kind >= DGRAFT_ENTRY_COMMAND && kind <= DGRAFT_ENTRY_SESSION;
+}
+
+/* What sessions put into a record must be there, so that whoever applies it need not ask. */
+static enum dgraft_refusal check_session_header(uint8_t kind, uint8_t flags, uint32_t payload_bytes)
+{
+    if ((flags & ~DGRAFT_RECORD_IN_SESSION) != 0 || (flags != 0 && kind != DGRAFT_ENTRY_COMMAND)) {
+        return DGRAFT_REFUSAL_FIELD;
+    }
+    if ((flags != 0 && payload_bytes < DGRAFT_SESSION_BYTES) ||
+        (kind == DGRAFT_ENTRY_SESSION && payload_bytes != DGRAFT_SESSION_BYTES)) {
+        return DGRAFT_REFUSAL_LENGTH;
+    }
+    return DGRAFT_ACCEPT;
+}
+
+static enum dgraft_refusal check_session_payload(const struct dgraft_record *record, const uint8_t *payload)
+{
+    struct dgraft_session_head head;
+    struct dgraft_session_entry entry;
+    if (record->flags != 0) {
+        return dgraft_session_head_decode(payload, record->entry.payload_bytes, &head);
+    }
+    if (record->entry.kind == DGRAFT_ENTRY_SESSION) {
+        return dgraft_session_entry_decode(payload, record->entry.payload_bytes, &entry);
+    }
+    return DGRAFT_ACCEPT;
 }
 
 enum dgraft_refusal dgraft_record_decode_header(const uint8_t *bytes, size_t size, struct dgraft_record *out)
@@ -79,9 +105,14 @@ enum dgraft_refusal dgraft_record_decode_header(const uint8_t *bytes, size_t siz
     }
     const dgraft_index index = dgraft_get_u64(bytes + AT_INDEX);
     const dgraft_term term = dgraft_get_u64(bytes + AT_TERM);
-    if (bytes[AT_FLAGS] != 0 || index == 0 || index > DGRAFT_RECORD_NUMBER_MAX || term == 0 ||
-        term > DGRAFT_RECORD_NUMBER_MAX) {
+    const uint64_t log_time_ns = dgraft_get_u64(bytes + AT_LOG_TIME);
+    if (index == 0 || index > DGRAFT_RECORD_NUMBER_MAX || term == 0 || term > DGRAFT_RECORD_NUMBER_MAX ||
+        log_time_ns > DGRAFT_RECORD_NUMBER_MAX) {
         return DGRAFT_REFUSAL_FIELD;
+    }
+    const enum dgraft_refusal refusal = check_session_header(bytes[AT_KIND], bytes[AT_FLAGS], payload_bytes);
+    if (refusal != DGRAFT_ACCEPT) {
+        return refusal;
     }
     *out = (struct dgraft_record){.entry = {.index = index,
                                             .term = term,
@@ -89,13 +120,14 @@ enum dgraft_refusal dgraft_record_decode_header(const uint8_t *bytes, size_t siz
                                             .checksum = dgraft_get_u32(bytes + AT_PAYLOAD_CHECKSUM),
                                             .kind = (enum dgraft_entry_kind)bytes[AT_KIND]},
                                   .tag = dgraft_get_u16(bytes + AT_TAG),
-                                  .log_time_ns = dgraft_get_u64(bytes + AT_LOG_TIME)};
+                                  .flags = bytes[AT_FLAGS],
+                                  .log_time_ns = log_time_ns};
     return DGRAFT_ACCEPT;
 }
 
 enum dgraft_refusal dgraft_record_decode(const uint8_t *bytes, size_t size, struct dgraft_record *out, size_t *consumed)
 {
-    const enum dgraft_refusal refusal = dgraft_record_decode_header(bytes, size, out);
+    enum dgraft_refusal refusal = dgraft_record_decode_header(bytes, size, out);
     if (refusal != DGRAFT_ACCEPT) {
         return refusal;
     }
@@ -112,6 +144,10 @@ enum dgraft_refusal dgraft_record_decode(const uint8_t *bytes, size_t size, stru
         if (*at != 0) {
             return DGRAFT_REFUSAL_PADDING;
         }
+    }
+    refusal = check_session_payload(out, payload);
+    if (refusal != DGRAFT_ACCEPT) {
+        return refusal;
     }
     out->payload = payload;
     if (consumed != NULL) {

@@ -62,7 +62,7 @@ struct dgraft_event_propose {
     const struct dgraft_entry
         *entries;                /* borrowed; kind, payload_bytes and checksum are read, index and term are not */
     uint32_t count;              /* at least 1 */
-    enum dgraft_entry_kind kind; /* COMMAND or NOOP, of every one of them */
+    enum dgraft_entry_kind kind; /* COMMAND, NOOP or SESSION, of every one of them */
     uint64_t id;                 /* the host's name of this group: comes back in its outcome */
 };
 

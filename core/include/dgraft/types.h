@@ -39,7 +39,7 @@ enum dgraft_entry_kind {
     DGRAFT_ENTRY_COMMAND = 1,    /* bytes for the user's state machine */
     DGRAFT_ENTRY_NOOP = 2,       /* nothing: a leader's first entry [§3.6.2], or a read that goes through the log */
     DGRAFT_ENTRY_MEMBERSHIP = 3, /* who the members are from this entry on [§4.3] */
-    DGRAFT_ENTRY_SESSION = 4     /* reserved: opens or closes a client's session [§6.3] */
+    DGRAFT_ENTRY_SESSION = 4     /* opens or closes a client's session [§6.3] */
 };
 
 /* An entry as the protocol sees it: never its bytes. */

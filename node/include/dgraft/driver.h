@@ -14,6 +14,7 @@
 #include <dgraft/fragment.h>
 #include <dgraft/frame.h>
 #include <dgraft/membership.h>
+#include <dgraft/session_entry.h>
 #include <dgraft/storage.h>
 #include <dgraft/transport.h>
 
@@ -23,12 +24,24 @@ extern "C" {
 
 struct dgraft_driver; /* opaque */
 
+#define DGRAFT_SESSION_ANSWER_BYTES_MAX 64u
+
+/* What the state machine has to say about a command: it is remembered with the session, and a retry gets the same. */
+struct dgraft_remembered {
+    uint32_t size; /* 0 to DGRAFT_SESSION_ANSWER_BYTES_MAX; begins as 0 */
+    uint8_t bytes[DGRAFT_SESSION_ANSWER_BYTES_MAX];
+};
+
 /* One entry on its way to the state machine. */
 struct dgraft_applied {
     struct dgraft_position position;
     uint16_t tag;
     const uint8_t *payload; /* contiguous view, valid during the call */
     uint32_t payload_bytes;
+    uint64_t log_time_ns; /* the leader's time of day when it was proposed: the same on every node; never falls */
+    dgraft_index session; /* 0: none */
+    uint64_t sequence;    /* in the session */
+    struct dgraft_remembered *remembered; /* in a session: to be filled in with what retries are told; else NULL */
     void *proposal; /* the context it was proposed with, when that was here and since this start; else NULL */
 };
 
@@ -36,14 +49,18 @@ struct dgraft_applied {
 struct dgraft_state_machine {
     void *context;
     /* Applies committed commands, in order, each once per start (all of them again after a restart, while there are no
-     * snapshots). May not fail: a machine that cannot go on ends its process. May not call back into turn. */
+     * snapshots); of a session's, none whose sequence was applied before. May not fail: a machine that cannot go on
+     * ends its process. May not call back into turn. */
     void (*apply)(void *context, const struct dgraft_applied *entries, size_t count);
 };
 
 enum dgraft_proposal_fate {
     DGRAFT_PROPOSAL_COMMITTED = 1, /* and applied here */
     DGRAFT_PROPOSAL_REFUSED = 2,   /* never appended: never takes effect */
-    DGRAFT_PROPOSAL_UNKNOWN = 3    /* appended, then leadership was lost or the node closed: may take effect or not */
+    DGRAFT_PROPOSAL_UNKNOWN = 3,   /* appended, then leadership was lost or the node closed: may take effect or not */
+    /* It takes no effect; whether an earlier try with the same sequence did is not known. */
+    DGRAFT_PROPOSAL_NO_SESSION = 4, /* its session is closed, expired, or was never opened: open another */
+    DGRAFT_PROPOSAL_FORGOTTEN = 5   /* its sequence is 64 or more behind the newest that the session applied */
 };
 
 struct dgraft_proposal_answer {
@@ -51,6 +68,9 @@ struct dgraft_proposal_answer {
     enum dgraft_outcome reason;      /* of REFUSED and UNKNOWN */
     struct dgraft_position position; /* of COMMITTED and UNKNOWN */
     dgraft_node_id leader;           /* as far as known; 0 unknown */
+    /* Of COMMITTED in a session. `repeated`: an earlier try was applied, this one was not; position is that one's. */
+    bool repeated;
+    const struct dgraft_remembered *remembered; /* view during the call; NULL outside of sessions */
 };
 
 /* A proposal. The array of pieces and their bytes are retained until `released`, the struct until both callbacks came.
@@ -63,7 +83,15 @@ struct dgraft_proposal {
     void *context; /* handed to apply as `proposal`, and to both callbacks */
     void (*answered)(void *context, const struct dgraft_proposal_answer *answer);
     void (*released)(void *context); /* PROPOSAL_RELEASED; may be NULL */
-    struct dgraft_proposal *next;    /* the driver's */
+    /* Of a client's session [§6.3]; 0: of none. A command with the same session and sequence is applied once, however
+     * often, wherever and whenever it is proposed, and every try is answered the same. Up to 64 sequences may be under
+     * way, in any order. */
+    dgraft_index session;
+    uint64_t sequence;            /* from 1 on; each command of a session has its own, a retry keeps it */
+    struct dgraft_proposal *next; /* this and what follows: the driver's */
+    enum dgraft_entry_kind kind;
+    uint32_t made_bytes;
+    uint8_t made[16]; /* what the driver puts in front of the payload */
 };
 
 /* A linearizable read: `ready` comes once, when the state machine holds everything committed before the read was made
@@ -197,11 +225,24 @@ bool dgraft_driver_wants_spare(const struct dgraft_driver *driver);
 bool dgraft_driver_fill(struct dgraft_driver *driver);
 bool dgraft_driver_wants_fill(const struct dgraft_driver *driver);
 
-/* Queues a proposal for the next turn. Returns OK; BUSY, TOO_LARGE or CLOSED: nothing is retained and no callback
- * comes.
- */
+/* Queues a proposal for the next turn. Returns OK; BUSY, TOO_LARGE, CLOSED, or MISUSE (a session without a sequence, or
+ * numbers above DGRAFT_RECORD_NUMBER_MAX): nothing is retained and no callback comes. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_driver_propose(struct dgraft_driver *driver,
                                                          struct dgraft_proposal *proposal);
+
+/* Proposes to open a session: dgraft_driver_propose, but without pieces, tag, session and sequence. When it is
+ * COMMITTED, position.index is the session's id. The session ends when nobody has proposed in it for timeout_ns (1 to
+ * DGRAFT_SESSION_TIMEOUT_MAX_NS) of the log's time, of which at most ten seconds count between two entries; or, when
+ * there are 4,096 others, as the one heard longest ago. Whoever gets UNKNOWN opens another: the first one expires. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_driver_session_open(struct dgraft_driver *driver,
+                                                              struct dgraft_proposal *proposal, uint64_t timeout_ns);
+
+/* Proposes to close a session, likewise. COMMITTED also when there is no such session. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_driver_session_close(struct dgraft_driver *driver,
+                                                               struct dgraft_proposal *proposal, dgraft_index session);
+
+/* Returns a hash over all sessions: nodes that applied as much have the same. Linear in what the sessions hold. */
+uint64_t dgraft_driver_sessions_digest(const struct dgraft_driver *driver);
 
 /* Queues a read for the next turn. Returns OK, BUSY or CLOSED. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_driver_read(struct dgraft_driver *driver, struct dgraft_read *read);
@@ -218,6 +259,18 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_driver_change(struct dgraft_driver *dr
 void dgraft_driver_answer(struct dgraft_driver *driver, const struct dgraft_address *to,
                           const struct dgraft_client_answer *answer);
 
+/* Sessions, as applied here since the start. */
+struct dgraft_sessions_stats {
+    uint64_t open; /* now */
+    uint64_t opened;
+    uint64_t closed;
+    uint64_t expired;
+    uint64_t evicted;   /* to make room for others */
+    uint64_t repeated;  /* commands not applied, because they had been */
+    uint64_t forgotten; /* ... because of sequences too old to tell */
+    uint64_t unknown;   /* ... for want of a session */
+};
+
 /* Why frames or datagrams were dropped, by enum dgraft_refusal. */
 struct dgraft_driver_status {
     struct dgraft_core_status core;
@@ -230,6 +283,7 @@ struct dgraft_driver_status {
     struct dgraft_transport_stats client_transport; /* zero when clients come by the peers' */
     struct dgraft_fragments_stats fragments;
     struct dgraft_storage_stats storage;
+    struct dgraft_sessions_stats sessions;
     uint64_t frames_sent;
     uint64_t frames_received;
     uint64_t

@@ -66,6 +66,12 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_node_open(const struct dgraft_node_opt
 DGRAFT_MUST_USE enum dgraft_status dgraft_node_propose(struct dgraft_node *node, struct dgraft_proposal *proposal);
 DGRAFT_MUST_USE enum dgraft_status dgraft_node_read(struct dgraft_node *node, struct dgraft_read *read);
 
+/* As dgraft_driver_session_open and dgraft_driver_session_close, from any thread. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_node_session_open(struct dgraft_node *node, struct dgraft_proposal *proposal,
+                                                            uint64_t timeout_ns);
+DGRAFT_MUST_USE enum dgraft_status dgraft_node_session_close(struct dgraft_node *node, struct dgraft_proposal *proposal,
+                                                             dgraft_index session);
+
 /* As dgraft_driver_transfer, from any thread. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_node_transfer(struct dgraft_node *node, struct dgraft_transfer *transfer);
 

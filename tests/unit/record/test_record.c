@@ -132,13 +132,17 @@ Test(record, of_values_never_written_is_refused_by_name)
         {0, 4, UINT32_MAX - 7, DGRAFT_REFUSAL_LENGTH},
         {0, 4, 9, DGRAFT_REFUSAL_SHORT},
         {4, 1, 0, DGRAFT_REFUSAL_TYPE},
-        {4, 1, DGRAFT_ENTRY_SESSION, DGRAFT_REFUSAL_TYPE},
+        {4, 1, DGRAFT_ENTRY_SESSION, DGRAFT_REFUSAL_LENGTH},
+        {4, 1, DGRAFT_ENTRY_SESSION + 1, DGRAFT_REFUSAL_TYPE},
         {4, 1, 255, DGRAFT_REFUSAL_TYPE},
-        {5, 1, 1, DGRAFT_REFUSAL_FIELD},
+        {5, 1, DGRAFT_RECORD_IN_SESSION, DGRAFT_REFUSAL_LENGTH},
+        {5, 1, 2, DGRAFT_REFUSAL_FIELD},
+        {5, 1, 0x81, DGRAFT_REFUSAL_FIELD},
         {8, 8, 0, DGRAFT_REFUSAL_FIELD},
         {8, 8, UINT64_MAX, DGRAFT_REFUSAL_FIELD},
         {16, 8, 0, DGRAFT_REFUSAL_FIELD},
         {16, 8, UINT64_C(1) << 63, DGRAFT_REFUSAL_FIELD},
+        {24, 8, UINT64_C(1) << 63, DGRAFT_REFUSAL_FIELD},
         {32, 4, 0, DGRAFT_REFUSAL_CHECKSUM},
     };
     for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
@@ -191,7 +195,7 @@ Test(record, of_any_size_comes_back)
                                                    .checksum = dgraft_crc32c(0, bytes + 40, size),
                                                    .kind = (enum dgraft_entry_kind)(1 + random % 3)},
                                          .tag = (uint16_t)random,
-                                         .log_time_ns = random};
+                                         .log_time_ns = random % DGRAFT_RECORD_NUMBER_MAX};
         struct dgraft_record out;
         size_t consumed = 0;
         dgraft_record_encode_header(&in, bytes);

@@ -4,14 +4,14 @@
  *   offset  width  field                                 (little-endian)
  *        0      4  payload length in bytes
  *        4      1  kind: enum dgraft_entry_kind
- *        5      1  flags: 0
+ *        5      1  flags: DGRAFT_RECORD_IN_SESSION or 0
  *        6      2  tag: the user's name of the command
  *        8      8  index
  *       16      8  term
- *       24      8  log time: 0 until used
+ *       24      8  log time: the leader's time of day in ns when it framed the entry; never falls in a log
  *       32      4  CRC32C of the payload
  *       36      4  CRC32C of bytes 0 to 35
- *       40      n  payload, then zeros up to a multiple of 8
+ *       40      n  payload, then zeros up to a multiple of 8; session_entry.h has what sessions put there
  */
 #ifndef DGRAFT_RECORD_H
 #define DGRAFT_RECORD_H
@@ -28,12 +28,15 @@ extern "C" {
 
 #define DGRAFT_RECORD_HEADER_BYTES 40u
 #define DGRAFT_RECORD_PAYLOAD_MAX  (16u * 1024 * 1024)
-/* No index or term is larger, so that whoever adds a count to one need not fear that it wraps. */
+/* No index, term or log time is larger, so that whoever adds a count to one need not fear that it wraps. */
 #define DGRAFT_RECORD_NUMBER_MAX (UINT64_MAX / 2)
+/* Flag: the payload begins with session and sequence. COMMAND only. */
+#define DGRAFT_RECORD_IN_SESSION 0x01u
 
 struct dgraft_record {
     struct dgraft_entry entry; /* index, term, kind, payload_bytes, checksum */
     uint16_t tag;
+    uint8_t flags; /* DGRAFT_RECORD_IN_SESSION or 0 */
     uint64_t log_time_ns;
     const uint8_t *payload; /* view into the buffer decoded from; NULL when only a header is described */
 };
@@ -54,7 +57,7 @@ void dgraft_record_encode_header(const struct dgraft_record *record, uint8_t out
 uint32_t dgraft_record_payload_checksum(const struct iovec *pieces, size_t count);
 
 /* Reads the record at the beginning of bytes; `out` views them, nothing is copied. *consumed (may be NULL) is its whole
- * size. Both checksums, the padding, kind, flags, index and term are checked.
+ * size. Both checksums, the padding, kind, flags, index, term, log time and what sessions put there are checked.
  * Returns DGRAFT_ACCEPT or the reason of the refusal; out is then undefined. */
 enum dgraft_refusal dgraft_record_decode(const uint8_t *bytes, size_t size, struct dgraft_record *out,
                                          size_t *consumed);
