@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define CHANGE_HEAD_BYTES 16u
+#define NEWCOMER_WAIT_NS  UINT64_C(2000000000)
 
 struct arguments {
     struct client_options client;
@@ -101,13 +102,17 @@ static bool meet_newcomer(const char *program, struct kv_client *client, uint64_
     char shown[96];
     struct member_view cluster;
     struct member_view newcomer;
-    const int place = kv_client_server_add(client, address);
+    char why[KV_WHY_BYTES] = "";
+    struct kv_client *door = NULL; /* of its own: whoever does not answer is not worth the whole time */
     (void)cli_escape_text(address, shown, sizeof(shown));
-    if (place < 0) {
-        (void)fprintf(stderr, "%s: %s is no address: write HOST:PORT\n", program, shown);
+    if (kv_client_open(address, NEWCOMER_WAIT_NS, &door, why, sizeof(why)) != DGRAFT_OK) {
+        char escaped[2 * KV_WHY_BYTES];
+        (void)fprintf(stderr, "%s: %s\n", program, cli_escape_text(why, escaped, sizeof(escaped)));
         return false;
     }
-    if (!member_view_ask(client, place, &newcomer)) {
+    const bool answers = member_view_ask(door, 0, &newcomer);
+    kv_client_close(door);
+    if (!answers) {
         (void)fprintf(stderr,
                       "%s: no raftd answers at %s; make its directory with `raftctl format DIR --node %" PRIu64
                       " --join SERVERS`, and start it with `raftd DIR --listen %s`\n",

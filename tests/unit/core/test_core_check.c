@@ -85,6 +85,24 @@ Test(rules_between_steps, each_can_be_broken)
                 core->peers[0].next = 10, "when all is committed, no bytes are uncommitted");
 }
 
+Test(rules_of_the_members, each_can_be_broken) /* I-CFG */
+{
+    BREAK_STATE(core->membership.learners = 2, "a membership has a voter, and each of its learners is no voter");
+    BREAK_STATE(core->membership.promote = 8, "a membership has a voter, and each of its learners is no voter");
+    BREAK_STATE(core->membership.index = 10, "the membership in force is that of an entry of the log");
+    BREAK_STATE(core->before = core->membership, "the membership before is that of an older entry");
+    BREAK_STATE(core->peers[0].id = 3, "peers have slots in the order of their ids");
+    BREAK_STATE(core->slot_of[3] = 1, "peers have slots in the order of their ids");
+    BREAK_STATE(core->membership.voters = 15,
+                "peers are the other members, and those who are being told that they are none");
+    BREAK_STATE(core->departing = 4, "a leader tells those of their removal who are no members");
+    BREAK_STATE(core->membership.index = 9; core->before.voters = 7;
+                core->before.index = 8, "at most one membership of a leader's log is uncommitted");
+    BREAK_STATE(core->change_pending = true; core->change_index = 9, "a change waits for an entry of the log");
+    BREAK_STATE(core->change_pending = true; core->role = DGRAFT_ROLE_FOLLOWER;
+                core->leader = 2, "changes wait at a leader only");
+}
+
 /* `before` and `after` are the same leader before and after a step that did nothing. */
 #define BREAK_CHANGE(change, rule)                                                                                     \
     do {                                                                                                               \
@@ -119,6 +137,13 @@ Test(rules_of_a_step, each_can_be_broken)
                  before->apply_sent = after->apply_sent = 0, "a leader commits by an entry of its own term");
     BREAK_CHANGE(after->round--, "rounds never fall");
     BREAK_CHANGE(after->peers[0].match--, "match never falls within a leadership");
+    BREAK_CHANGE(after->membership.learners = 8, "an entry's membership does not change");
+    BREAK_CHANGE(before->membership.index = 5, "a truncation brings back the membership before");
+    BREAK_CHANGE(before->membership.index = 8;
+                 after->membership.index = 9,
+                 "a leader changes a membership that is committed, after an entry of its own term");
+    BREAK_CHANGE(after->membership.index = 9;
+                 after->membership.voters = 3, "majorities of one membership and the next meet");
     BREAK_CHANGE(after->role = before->role = DGRAFT_ROLE_FOLLOWER;
                  after->commit++, "a follower learns of a commit from an append or a snapshot only");
     BREAK_CHANGE(after->role = before->role = DGRAFT_ROLE_FOLLOWER; after->commit++; event.kind = DGRAFT_EVENT_RECEIVE;

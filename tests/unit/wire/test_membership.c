@@ -90,7 +90,9 @@ Test(membership, of_values_never_written_is_refused_by_name)
     cr_assert_eq(with(96, 65), DGRAFT_REFUSAL_FIELD, "id 65");
     cr_assert_eq(with(12, 0), DGRAFT_REFUSAL_FIELD, "no role");
     cr_assert_eq(with(12, 5), DGRAFT_REFUSAL_FIELD, "voter and learner");
-    cr_assert_eq(with(12, 8), DGRAFT_REFUSAL_FIELD, "a role that is none");
+    cr_assert_eq(with(12, 16), DGRAFT_REFUSAL_FIELD, "a role that is none");
+    cr_assert_eq(with(12, 8), DGRAFT_REFUSAL_FIELD, "promoted, and nothing");
+    cr_assert_eq(with(12, 9), DGRAFT_REFUSAL_FIELD, "a voter that is to be promoted");
     cr_assert_eq(with(12, 2), DGRAFT_REFUSAL_FIELD, "no voter at all");
     cr_assert_eq(with(13, 1), DGRAFT_REFUSAL_PADDING);
     cr_assert_eq(with(24, 1), DGRAFT_REFUSAL_PADDING);
@@ -103,6 +105,29 @@ Test(membership, of_values_never_written_is_refused_by_name)
     golden(bytes);
     memset(bytes + 32, 'x', 64);
     cr_assert_eq(decode(bytes, sizeof bytes), DGRAFT_REFUSAL_FIELD, "an address without an end");
+}
+
+Test(membership, has_learners_that_vote_in_the_old_half_or_are_to_be_promoted)
+{
+    cr_assert_eq(with(100, 6), DGRAFT_ACCEPT, "a voter on its way to learner");
+    cr_assert_eq(with(100, 12), DGRAFT_ACCEPT);
+    cr_assert_eq(with(100, 14), DGRAFT_ACCEPT);
+}
+
+Test(membership, gives_each_node_its_roles_and_store)
+{
+    struct dgraft_members members = golden_members();
+    struct dgraft_membership sets;
+    members.items[1].roles = DGRAFT_MEMBER_LEARNER | DGRAFT_MEMBER_PROMOTE;
+    members.items[1].store = 77;
+    dgraft_membership_of(&members, 17, &sets);
+    cr_assert_eq(sets.promote, UINT64_C(1) << 63);
+    cr_assert_eq(dgraft_membership_roles(&sets, 3), 3u);
+    cr_assert_eq(dgraft_membership_roles(&sets, 64), 12u);
+    cr_assert_eq(dgraft_membership_roles(&sets, 5), 0u);
+    cr_assert_eq(dgraft_membership_store(&sets, 3), UINT64_C(0x5a5a5a5a5a5a5a5a));
+    cr_assert_eq(dgraft_membership_store(&sets, 64), 77u);
+    cr_assert_eq(dgraft_membership_store(&sets, 5), 0u);
 }
 
 Test(membership, becomes_sets_for_the_core)
