@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRY_HEAD_BYTES = 3, HINT_BYTES = 64 };
+enum { ENTRY_HEAD_BYTES = 3, ENTRIES_MAX = 12, HINT_BYTES = 64 };
 
 static void require(bool holds)
 {
@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct kv_stats stats;
     dgraft_index index = 0;
     require(kv != NULL);
-    for (size_t at = 0; size - at >= ENTRY_HEAD_BYTES;) {
+    for (size_t at = 0; size - at >= ENTRY_HEAD_BYTES && index < ENTRIES_MAX;) {
         const uint16_t tag = data[at];
         const size_t wanted = dgraft_get_u16(data + at + 1);
         at += ENTRY_HEAD_BYTES;

@@ -20,6 +20,7 @@
 #define WINDOW_BYTES       (4u * 1024)
 #define DATAGRAM_BYTES     600u
 #define PIECE_BYTES        64u
+#define STEPS_MAX          64u
 
 enum { KIND_PIECE = 1, KIND_ACKNOWLEDGEMENT = 2 };
 
@@ -187,7 +188,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     dgraft_time_ns now_ns = 1;
     size_t at = 0;
     memset(sent, 0, sizeof sent);
-    while (size - at >= 2) {
+    for (unsigned step = 0; size - at >= 2 && step < STEPS_MAX; step++) {
         const unsigned what = data[at] % 16u;
         const unsigned how = data[at + 1];
         at += 2;

@@ -49,6 +49,25 @@ static void put_patches(FILE *out, int number, const uint8_t *bytes, size_t size
     }
 }
 
+/* The first payload of the second segment becomes text that would clear a screen. */
+static void put_text(void)
+{
+    static const char text[] = "a\x1b[2Jtext";
+    const size_t at = DGRAFT_BLOCK_BYTES + DGRAFT_BATCH_HEADER_BYTES + DGRAFT_RECORD_HEADER_BYTES;
+    const uint8_t head[8] = {STORAGE_INPUT_FIX | STORAGE_INPUT_SCENE,
+                             STORAGE_SCENES - 1,
+                             2,
+                             (uint8_t)at,
+                             (uint8_t)(at >> 8),
+                             0,
+                             sizeof text - 1,
+                             0};
+    FILE *out = create("report", "text");
+    (void)fwrite(head, 1, sizeof head, out);
+    (void)fwrite(text, 1, sizeof text - 1, out);
+    (void)fclose(out);
+}
+
 /* Writes the number of one directory as a seed of what works on directories, its state as one of state, its second
  * segment as one of batch. The first two directories are written as patches too: what is built from nothing. */
 static void put_seed(void *context, struct memory_fs *memory, const char *name)
@@ -103,5 +122,6 @@ int main(int count, char **arguments)
     }
     top = arguments[1];
     storage_scenes(put_seed, &number);
+    put_text();
     return 0;
 }
