@@ -32,14 +32,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1 || size > STORAGE_INPUT_FILE_BYTES) {
         return 0;
     }
+    static uint8_t bytes[DGRAFT_BLOCK_BYTES + STORAGE_INPUT_FILE_BYTES]; /* the first block stays zero */
+    static struct memory_fs *memory;
     const size_t file_size = DGRAFT_BLOCK_BYTES + size - 1;
-    uint8_t *bytes = calloc(1, file_size);
-    must(bytes != NULL);
     memcpy(bytes + DGRAFT_BLOCK_BYTES, data + 1, size - 1);
     if ((data[0] & STORAGE_INPUT_FIX) != 0) {
         storage_input_fix(bytes, file_size, 77, 1);
     }
-    struct memory_fs *memory = memory_fs_new();
+    if (memory == NULL) {
+        memory = memory_fs_new();
+    }
+    memory_fs_clear(memory);
     struct dgraft_scan scan = {.store = 77, .sequence = 1};
     struct dgraft_plan plan;
     struct dgraft_disk disk;
@@ -68,7 +71,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     dgraft_disk_close(&disk, file);
     dgraft_window_free(&scan.window);
     dgraft_plan_free(&plan);
-    memory_fs_free(memory);
-    free(bytes);
     return 0;
 }

@@ -71,6 +71,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         must(status != DGRAFT_STATUS_DAMAGED || looked != DGRAFT_OK || summary.damages > 0);
         must(memchr(why.text, 0, sizeof why.text) != NULL && why.text[0] != 0);
     }
-    memory_fs_free(memory);
     return 0;
 }

@@ -1,8 +1,8 @@
 /* Writes the seeds of the storage fuzzers to the directory named: make_corpus_storage tests/fuzz/corpus. They come from
- * real directories: formatted, written to, truncated, rolled, torn, closed.
+ * the directories of storage_scenes.h.
  */
 #include "storage_input.h"
-#include "storage_rig.h"
+#include "storage_scenes.h"
 
 #include "disk_format.h"
 
@@ -49,14 +49,36 @@ static void put_patches(FILE *out, int number, const uint8_t *bytes, size_t size
     }
 }
 
-/* Writes one directory as a seed of recovery and inspect, its state as one of state, its segments as ones of batch. */
-static void put_seed(struct memory_fs *memory, const char *name)
+/* The first payload of the second segment becomes text that would clear a screen. */
+static void put_text(void)
 {
-    static const char *const targets[] = {"recovery", "inspect"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char text[] = "a\x1b[2Jtext";
+    const size_t at = DGRAFT_BLOCK_BYTES + DGRAFT_BATCH_HEADER_BYTES + DGRAFT_RECORD_HEADER_BYTES;
+    const uint8_t head[8] = {STORAGE_INPUT_FIX | STORAGE_INPUT_SCENE,
+                             STORAGE_SCENES - 1,
+                             2,
+                             (uint8_t)at,
+                             (uint8_t)(at >> 8),
+                             0,
+                             sizeof text - 1,
+                             0};
+    FILE *out = create("report", "text");
+    (void)fwrite(head, 1, sizeof head, out);
+    (void)fwrite(text, 1, sizeof text - 1, out);
+    (void)fclose(out);
+}
+
+/* Writes the number of one directory as a seed of what works on directories, its state as one of state, its second
+ * segment as one of batch. The first two directories are written as patches too: what is built from nothing. */
+static void put_seed(void *context, struct memory_fs *memory, const char *name)
+{
+    static const char *const targets[] = {"recovery", "inspect", "report"};
+    int *number = context;
+    for (size_t i = 0; i < 3; i++) {
         FILE *out = create(targets[i], name);
-        (void)fputc(i == 0 ? STORAGE_INPUT_FIX : 0, out);
-        for (int file = 0; file < STORAGE_INPUT_FILES; file++) {
+        const int fix = i == 0 || *number % 2 == 0 ? STORAGE_INPUT_FIX : 0;
+        (void)fputc(*number < 2 ? fix : fix | STORAGE_INPUT_SCENE, out);
+        for (int file = 0; *number < 2 && file < STORAGE_INPUT_FILES; file++) {
             char path[64];
             uint64_t size;
             storage_input_path(file, path);
@@ -64,6 +86,9 @@ static void put_seed(struct memory_fs *memory, const char *name)
             if (bytes != NULL) {
                 put_patches(out, file, bytes, (size_t)size);
             }
+        }
+        if (*number >= 2) {
+            (void)fputc(*number, out);
         }
         (void)fclose(out);
     }
@@ -85,66 +110,18 @@ static void put_seed(struct memory_fs *memory, const char *name)
         (void)fwrite(segment + DGRAFT_BLOCK_BYTES, 1, (size_t)size - DGRAFT_BLOCK_BYTES, out);
         (void)fclose(out);
     }
-}
-
-static void must(bool holds)
-{
-    if (!holds) {
-        (void)fprintf(stderr, "make_corpus_storage: storage refused\n");
-        exit(1);
-    }
-}
-
-static struct dgraft_storage *opened(struct memory_fs *memory)
-{
-    static const struct dgraft_storage_options options = {.segment_bytes = 8192, .runs_max = 8};
-    struct dgraft_storage *storage;
-    must(dgraft_storage_open(memory_fs_seam(memory), "node", &options, &storage, NULL) == DGRAFT_OK);
-    return storage;
+    (*number)++;
 }
 
 int main(int count, char **arguments)
 {
-    static const struct rig_write writes[] = {
-        {.log = true, .keep = 1, .count = 2, .entry_term = 1, .payload_bytes = 9},
-        {.state = true, .term = 2, .vote = 2, .log = true, .keep = 3, .count = 3, .entry_term = 2, .payload_bytes = 40},
-        {.log = true, .keep = 4, .count = 0},
-        {.log = true, .keep = 4, .count = 2, .entry_term = 2, .payload_bytes = 3, .membership = true},
-        {.log = true, .keep = 6, .count = 1, .entry_term = 2, .payload_bytes = 3000},
-        {.state = true, .term = 3, .vote = 0},
-        {.log = true, .keep = 2, .count = 1, .entry_term = 3, .payload_bytes = 0},
-    };
-    struct rig_log *log = calloc(1, sizeof *log);
-    struct memory_fs *memory = memory_fs_new();
-    if (count != 2 || log == NULL) {
+    int number = 0;
+    if (count != 2) {
         (void)fprintf(stderr, "usage: make_corpus_storage DIRECTORY\n");
         return 2;
     }
     top = arguments[1];
-    must(rig_format(memory_fs_seam(memory), log, NULL) == DGRAFT_OK);
-    put_seed(memory, "formatted");
-    struct dgraft_storage *storage = opened(memory);
-    for (size_t i = 0; i < sizeof writes / sizeof writes[0]; i++) {
-        char name[32];
-        must(rig_do(storage, log, &writes[i]) == DGRAFT_OK);
-        rig_apply(log, &writes[i]);
-        (void)snprintf(name, sizeof name, "written-%zu", i);
-        put_seed(memory, name);
-    }
-    must(dgraft_storage_close(storage, NULL) == DGRAFT_OK);
-    put_seed(memory, "closed");
-    storage = opened(memory);
-    dgraft_storage_spare(storage);
-    dgraft_storage_abandon(storage);
-    put_seed(memory, "spare");
-    storage = opened(memory);
-    must(rig_do(storage, log, &(struct rig_write){.log = true, .keep = log->last, .count = 1, .entry_term = 3}) ==
-         DGRAFT_OK);
-    dgraft_storage_abandon(storage);
-    storage = opened(memory);
-    dgraft_storage_abandon(storage);
-    put_seed(memory, "rewritten");
-    memory_fs_free(memory);
-    free(log);
+    storage_scenes(put_seed, &number);
+    put_text();
     return 0;
 }

@@ -226,12 +226,12 @@ static void save_fragments(void)
     bytes[size++] = 0;
     bytes[size++] = 7;
     bytes[size++] = 255;
-    size += put_step(bytes + size, 3, 1, 0, 60000, 9, 1, 1024, 1024);
+    size += put_step(bytes + size, 3, 1, 0, 16000, 9, 1, 256, 256);
     save("fragment", "gaps-and-time", bytes, size);
     /* A message of 2,561 bytes to address 2, in pieces of 552, and acknowledgements of it. */
     const uint64_t stream = own_stream();
     bytes[0] = 5;
-    bytes[1] = 10;
+    bytes[1] = 40;
     size = 2;
     size += put_step(bytes + size, 2, 2, 1, 2561, stream, 1, 552, 8);
     bytes[size - 8] = 0x0c;
@@ -241,6 +241,11 @@ static void save_fragments(void)
     bytes[size++] = 0;
     size += put_step(bytes + size, 2, 2, 5, 2561, stream, 1, 552, 0);
     save("fragment", "sent-and-acknowledged", bytes, size);
+    /* The same by the steps that fit: two messages of three pieces mixed, and a message that is acknowledged at last.
+     */
+    static const uint8_t fitting[] = {8, 3, 2, 0, 8, 4, 0, 0,  8, 3, 0,  0, 8, 3, 1, 0,  8, 4, 3,  0, 8, 4,
+                                      1, 0, 8, 4, 2, 0, 5, 40, 6, 0, 12, 1, 1, 2, 7, 30, 6, 0, 12, 1, 5, 0};
+    save("fragment", "fitting", fitting, sizeof fitting);
 }
 
 int main(int count, char **arguments)

@@ -13,6 +13,7 @@ struct file {
     uint8_t *disk;
     uint8_t *dirty; /* per sector */
     uint64_t capacity;
+    uint64_t used; /* behind it nothing was ever written: zeros, now and on the disk */
     uint64_t size_now;
     uint64_t size_disk;
     bool locked;
@@ -274,6 +275,7 @@ static ssize_t memory_pwritev(struct dgraft_fs *fs, int handle, const struct iov
     if (offset + size > file->size_now) {
         file->size_now = offset + size;
     }
+    file->used = file->used < file->size_now ? file->size_now : file->used;
     return (ssize_t)size;
 }
 
@@ -479,6 +481,32 @@ void memory_fs_free(struct memory_fs *memory)
     free(memory);
 }
 
+void memory_fs_clear(struct memory_fs *memory)
+{
+    for (int i = 0; i < memory->file_count; i++) {
+        struct file *file = &memory->files[i];
+        if (file->capacity > 0) {
+            memset(file->now, 0, (size_t)file->used);
+            memset(file->disk, 0, (size_t)file->used);
+            memset(file->dirty, 0, (size_t)file->capacity / MEMORY_SECTOR_BYTES);
+        }
+        *file = (struct file){.now = file->now, .disk = file->disk, .dirty = file->dirty, .capacity = file->capacity};
+    }
+    for (size_t i = 0; i < HANDLES_MAX; i++) {
+        memory->handles[i] = (struct handle){.file = -1};
+    }
+    memory->file_count = 0;
+    memory->now.count = 0;
+    memory->disk.count = 0;
+    memory->change_count = 0;
+    memory->calls = 0;
+    memory->fail_call = 0;
+    memory->fail_for_ever = false;
+    memory->power_off_call = 0;
+    memory->random = 0;
+    memory->room = UINT64_MAX;
+}
+
 struct dgraft_fs *memory_fs_seam(struct memory_fs *memory)
 {
     return &memory->fs;
@@ -557,6 +585,7 @@ struct memory_fs *memory_fs_crash(const struct memory_fs *memory, bool (*kept)(v
             to->size_now = from->size_now;
         }
         to->size_disk = to->size_now;
+        to->used = from->used;
         grow(to, from->capacity);
         for (size_t at = 0; at < sectors(from); at++) {
             /* A copy takes bytes that a test changed behind the seam's back, too. */
@@ -601,6 +630,7 @@ void memory_fs_put(struct memory_fs *memory, const char *directory, const char *
         memcpy(file->now, bytes, size);
         memcpy(file->disk, bytes, size);
     }
+    file->used = size;
     file->size_now = size;
     file->size_disk = size;
     change_names(memory, "", path, memory->file_count++);

@@ -12,6 +12,9 @@ struct memory_fs;
 
 struct memory_fs *memory_fs_new(void);
 void memory_fs_free(struct memory_fs *memory);
+
+/* Makes it as if new, but keeps the memory of its files: for who needs thousands a second. */
+void memory_fs_clear(struct memory_fs *memory);
 struct dgraft_fs *memory_fs_seam(struct memory_fs *memory);
 
 /* Calls of the seam made so far. */
