@@ -22,7 +22,7 @@ static void there_and_back(const struct dgraft_members *members, const uint8_t *
     require(dgraft_membership_decode(payload, payload_bytes, &again) == DGRAFT_ACCEPT);
     require(memcmp(members, &again, sizeof again) == 0);
     dgraft_membership_of(members, 1, &sets);
-    require(sets.voters != 0 && (sets.learners & (sets.voters | sets.outgoing)) == 0);
+    require(sets.voters != 0 && (sets.learners & sets.voters) == 0 && (sets.promote & ~sets.learners) == 0);
     require(dgraft_cluster_id("fuzz", members) != 0);
 }
 
