@@ -11,12 +11,15 @@
  *   I-SMS      applied: in order, once per start, and what was committed
  *   I-CI       the commit index never falls, and never passes the log nor what the leader of the term has shown
  *   I-CQ       when the commit index first moves to i, a majority of each set of voters hold that entry on the disks
- * that they are known by; who leads was elected by such majorities, and was a voter then I-CFG      a node goes by the
- * newest membership of its log; one is made upon a committed one, whose majorities it meets, and not in vain I-TRUNC a
- * disk's log shrinks only at a conflict, and never loses a committed entry I-ACK      an acknowledged prefix is on the
- * sender's disk and equals the leader's I-REPLY    COMMITTED is committed; REFUSED never appears in a log; each request
- * is answered at most once I-READ     a read sees everything that was committed when it was made I-DUR      after a
- * crash the log is what was durable, plus at most the writes under way
+ *              that they are known by; who leads was elected by such majorities, and was a voter then
+ *   I-CFG      a node goes by the newest membership of its log; one is made upon a committed one, whose majorities it
+ *              meets, and not in vain
+ *   I-TRUNC    a disk's log shrinks only at a conflict, and never loses a committed entry
+ *   I-ACK      an acknowledged prefix is on the sender's disk and equals the leader's
+ *   I-REPLY    COMMITTED is committed; REFUSED never appears in a log; each request is answered at most once
+ *   I-ONCE     one effect for each command of a session, and one answer; all nodes have equal sessions
+ *   I-READ     a read sees everything that was committed when it was made
+ *   I-DUR      after a crash the log is what was durable, plus at most the writes under way
  */
 #ifndef SIM_CHECK_H
 #define SIM_CHECK_H
@@ -68,10 +71,18 @@ struct sim_term {
     dgraft_index shown[SIM_NODES_MAX];      /* how far the leader's appends to each node reach */
 };
 
+/* What came of a command, as the first node that came by it showed. */
+enum sim_effect { SIM_EFFECT_NONE = 0, SIM_EFFECT_APPLIED, SIM_EFFECT_SKIPPED };
+
 struct sim_committed {
     dgraft_term term;
     dgraft_term leader_term; /* in which it was first seen committed */
-    dgraft_index command;    /* newest command up to here */
+    dgraft_index command;    /* newest command of no session up to here */
+    uint64_t operation;      /* of a command; 0 otherwise */
+    dgraft_index session;    /* of a command; 0: of none */
+    enum sim_effect effect;
+    dgraft_node_id sessions_node; /* the first to have applied up to here; 0: none stopped here yet */
+    uint64_t sessions;            /* hash of its sessions then */
 };
 
 enum sim_operation_fate { SIM_FATE_NONE = 0, SIM_FATE_APPENDED = 1, SIM_FATE_REFUSED = 2 };
@@ -149,6 +160,16 @@ void sim_check_answered(struct sim_check *check, dgraft_node_id node, uint64_t o
 
 /* A read is made: returns what it must see (the newest committed command). */
 dgraft_index sim_check_read_made(const struct sim_check *check);
+
+/* sim_check_sessions.c */
+
+/* A turn has ended with so much applied and such sessions. */
+void sim_check_sessions(struct sim_check *check, dgraft_node_id node, dgraft_index applied, uint64_t digest);
+/* A command in a session was answered COMMITTED: the answer is what the machine said when it took effect. */
+void sim_check_remembered(struct sim_check *check, uint64_t operation, const struct dgraft_proposal_answer *answer);
+/* A node left out what lies from `from` up to `to`, without it; it applied `index`. */
+bool sim_check_skipped(struct sim_check *check, dgraft_node_id node, dgraft_index from, dgraft_index to);
+bool sim_check_effect(struct sim_check *check, dgraft_node_id node, dgraft_index index);
 
 /* Used by the checker's own files. */
 struct sim_term *sim_check_term(struct sim_check *check, dgraft_term term); /* NULL: broken */

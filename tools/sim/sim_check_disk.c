@@ -104,6 +104,7 @@ static bool read_records(struct sim_check *check, dgraft_node_id node, const str
     for (uint32_t i = 0; i < batch->count; i++) {
         struct dgraft_record record;
         struct sim_command command = {0};
+        dgraft_index session = 0;
         size_t used = 0;
         const enum dgraft_refusal refusal = dgraft_record_decode(records, left, &record, &used);
         if (refusal != DGRAFT_ACCEPT && !ghost->running) {
@@ -113,8 +114,7 @@ static bool read_records(struct sim_check *check, dgraft_node_id node, const str
             return sim_check_fail(check, "I-DUR: node %u syncs a batch whose record %u is %s", node, i,
                                   dgraft_refusal_name(refusal));
         }
-        if (record.entry.kind == DGRAFT_ENTRY_COMMAND &&
-            !sim_command_decode(record.payload, record.entry.payload_bytes, &command)) {
+        if (record.entry.kind == DGRAFT_ENTRY_COMMAND && !sim_record_command(&record, &command, &session)) {
             return sim_check_fail(check, "I-DUR: node %u syncs a command that nobody proposed", node);
         }
         const struct sim_entry entry = {
@@ -122,6 +122,7 @@ static bool read_records(struct sim_check *check, dgraft_node_id node, const str
             .before = before,
             .hash = XXH3_64bits_withSeed(record.payload, record.entry.payload_bytes, record.tag),
             .operation = command.operation,
+            .session = session,
             .kind = record.entry.kind,
         };
         if (!sim_check_entry(check, record.entry.index, &entry, "on a disk")) {

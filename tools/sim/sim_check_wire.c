@@ -102,13 +102,13 @@ static bool append_entries(struct sim_check *check, const struct dgraft_frame *f
     for (uint32_t i = 0; i < append->count; i++) {
         struct dgraft_record record;
         struct sim_command command = {0};
+        dgraft_index session = 0;
         size_t used = 0;
         if (dgraft_record_decode(records, left, &record, &used) != DGRAFT_ACCEPT ||
             record.entry.index != append->prev.index + 1 + i) {
             return sim_check_fail(check, "I-DEC: node %u sends a record that does not decode", frame->header.from);
         }
-        if (record.entry.kind == DGRAFT_ENTRY_COMMAND &&
-            !sim_command_decode(record.payload, record.entry.payload_bytes, &command)) {
+        if (record.entry.kind == DGRAFT_ENTRY_COMMAND && !sim_record_command(&record, &command, &session)) {
             return sim_check_fail(check, "I-LM: node %u sends a command that nobody proposed", frame->header.from);
         }
         const struct sim_entry entry = {
@@ -116,6 +116,7 @@ static bool append_entries(struct sim_check *check, const struct dgraft_frame *f
             .before = before,
             .hash = XXH3_64bits_withSeed(record.payload, record.entry.payload_bytes, record.tag),
             .operation = command.operation,
+            .session = session,
             .kind = record.entry.kind,
         };
         if (!sim_check_entry(check, record.entry.index, &entry, "in an append")) {

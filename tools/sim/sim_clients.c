@@ -7,7 +7,7 @@
 #define OPERATIONS_MAX 1000000u
 #define KEYS           5u
 
-static struct sim_operation *new_operation(struct sim_run *run, struct sim_node *node)
+struct sim_operation *sim_operation_new(struct sim_run *run, struct sim_node *node)
 {
     if (run->operation_count + 1 >= run->operation_capacity) {
         const uint64_t capacity = run->operation_capacity == 0 ? 256 : run->operation_capacity * 2;
@@ -73,7 +73,7 @@ static void released(void *context)
 
 struct sim_operation *sim_propose(struct sim_run *run, struct sim_node *node, uint32_t payload_bytes)
 {
-    struct sim_operation *operation = new_operation(run, node);
+    struct sim_operation *operation = sim_operation_new(run, node);
     if (operation == NULL || (operation->payload = malloc(payload_bytes)) == NULL) {
         sim_check_fail(&run->check, "out of memory");
         return NULL;
@@ -135,7 +135,7 @@ static void read_ready(void *context, enum dgraft_status status, dgraft_node_id 
 
 void sim_read(struct sim_run *run, struct sim_node *node)
 {
-    struct sim_operation *operation = new_operation(run, node);
+    struct sim_operation *operation = sim_operation_new(run, node);
     if (operation == NULL) {
         sim_check_fail(&run->check, "out of memory");
         return;
@@ -193,7 +193,7 @@ static uint32_t draw_bytes(struct sim_run *run)
 }
 
 /* Most clients know the leader; some do not, or believe an old one. */
-static struct sim_node *chosen_node(struct sim_run *run)
+struct sim_node *sim_chosen_node(struct sim_run *run)
 {
     const uint32_t drawn = (uint32_t)sim_random_between(&run->random, 1, run->plan.nodes);
 
@@ -212,7 +212,7 @@ static struct sim_node *chosen_node(struct sim_run *run)
 void sim_client(struct sim_run *run)
 {
     const uint64_t mean = run->plan.client_every_ns;
-    struct sim_node *node = chosen_node(run);
+    struct sim_node *node = sim_chosen_node(run);
 
     if (run->phase != SIM_PHASE_FAULTS) {
         return;
@@ -277,4 +277,5 @@ void sim_clients_free(struct sim_run *run)
         free(run->operations[i]);
     }
     free(run->operations);
+    sim_sessions_free(run);
 }

@@ -60,6 +60,13 @@
     X(ANSWER_COMMITTED, "proposals answered COMMITTED")                                                                \
     X(ANSWER_REFUSED, "proposals answered REFUSED")                                                                    \
     X(ANSWER_UNKNOWN, "proposals answered UNKNOWN")                                                                    \
+    X(SESSION_OPENED, "sessions opened")                                                                               \
+    X(SESSION_CLOSED, "sessions closed")                                                                               \
+    X(SESSION_EXPIRED, "sessions expired")                                                                             \
+    X(SESSION_REPEATED, "retries in sessions answered as before")                                                      \
+    X(SESSION_SKIPPED, "commands in the log without effect, because of their session")                                 \
+    X(SESSION_UNKNOWN, "commands refused for want of their session")                                                   \
+    X(SESSION_RESTORED, "turns of restarted nodes that have sessions again")                                           \
     X(READ_DONE, "reads answered")                                                                                     \
     X(READ_REFUSED, "reads refused")                                                                                   \
     X(READ_REQUEST, "reads that a follower asked its leader about")                                                    \

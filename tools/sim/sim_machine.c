@@ -1,6 +1,6 @@
 #include "sim_machine.h"
 
-#include <dgraft/record.h>
+#include <dgraft/session_entry.h>
 
 #include <xxhash.h>
 
@@ -36,6 +36,21 @@ bool sim_command_decode(const uint8_t *bytes, size_t size, struct sim_command *o
         }
     }
     return true;
+}
+
+bool sim_record_command(const struct dgraft_record *record, struct sim_command *out, dgraft_index *session)
+{
+    struct dgraft_session_head head = {.session = 0};
+    size_t front = 0;
+
+    if ((record->flags & DGRAFT_RECORD_IN_SESSION) != 0) {
+        front = DGRAFT_SESSION_BYTES;
+        if (dgraft_session_head_decode(record->payload, record->entry.payload_bytes, &head) != DGRAFT_ACCEPT) {
+            return false;
+        }
+    }
+    *session = head.session;
+    return sim_command_decode(record->payload + front, record->entry.payload_bytes - front, out);
 }
 
 bool sim_machine_apply(struct sim_machine *machine, struct dgraft_position position, const uint8_t *bytes, size_t size)

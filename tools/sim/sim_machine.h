@@ -2,6 +2,7 @@
 #ifndef SIM_MACHINE_H
 #define SIM_MACHINE_H
 
+#include <dgraft/record.h>
 #include <dgraft/types.h>
 
 #define SIM_KEYS_MAX          16u
@@ -20,6 +21,9 @@ void sim_command_encode(const struct sim_command *command, uint8_t *out);
 
 /* Reads one. Returns false when a byte is not as encode would have written it. */
 bool sim_command_decode(const uint8_t *bytes, size_t size, struct sim_command *out);
+
+/* Reads a command as it stands in a record. *session is 0 when it is in none. */
+bool sim_record_command(const struct dgraft_record *record, struct sim_command *out, dgraft_index *session);
 
 struct sim_machine {
     uint64_t values[SIM_KEYS_MAX]; /* 0: never written */

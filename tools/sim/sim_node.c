@@ -53,6 +53,11 @@ static void apply(void *context, const struct dgraft_applied *entries, size_t co
             return;
         }
         sim_trace_event(&node->run->trace, node->id, SIM_EVENT_APPLY, &node->machine.hash, sizeof node->machine.hash);
+        if (entries[i].remembered != NULL) {
+            entries[i].remembered->size = 16;
+            dgraft_put_u64(entries[i].remembered->bytes, command.operation);
+            dgraft_put_u64(entries[i].remembered->bytes + 8, entries[i].position.index);
+        }
         sim_node_hear(node, &(struct sim_heard){
                                 .applied = true, .position = entries[i].position, .operation = command.operation});
     }
@@ -120,6 +125,7 @@ bool sim_node_format(struct sim_run *run, dgraft_node_id id)
 
     *node = (struct sim_node){.id = id, .run = run, .turn_at_ns = UINT64_MAX};
     snprintf(node->name, sizeof node->name, "n%u:%u", id, id);
+    node->wall_offset_ns = sim_random_below(&run->random, run->plan.wall_skew_ns + 1);
     node->clock_offset_ns = sim_random_between(&run->random, 1, UINT64_C(1) << 50);
     node->clock_ppm = (int64_t)sim_random_below(&run->random, 2u * run->plan.drift_ppm + 1) - run->plan.drift_ppm;
     return format_disk(node, id <= run->plan.founders);
@@ -260,6 +266,7 @@ void sim_node_open(struct sim_node *node)
     node->heard_count = 0;
     node->changing = false;
     node->refused_seen = 0;
+    node->sessions_expired_seen = 0;
     node->turn_at_ns = UINT64_MAX;
     sim_node_plan_turn(node, run->now_ns);
 }
@@ -325,6 +332,18 @@ static void plan_perform(struct sim_node *node)
     sim_later(run, latency, SIM_PLAN_PERFORM, node->id, node->incarnation, NULL);
 }
 
+static void check_sessions(struct sim_node *node, const struct dgraft_driver_status *status)
+{
+    struct sim_run *run = node->run;
+    if (sim_check_broken(&run->check)) {
+        return;
+    }
+    run->counts.of[SIM_COUNT_SESSION_EXPIRED] += status->sessions.expired - node->sessions_expired_seen;
+    run->counts.of[SIM_COUNT_SESSION_RESTORED] += node->incarnation > 1 && status->sessions.open > 0;
+    node->sessions_expired_seen = status->sessions.expired;
+    sim_check_sessions(&run->check, node->id, status->core.applied, dgraft_driver_sessions_digest(node->driver));
+}
+
 /* I-LEASE: at no moment of the true time do two nodes believe that nobody else can be elected. */
 static void check_leases(struct sim_run *run)
 {
@@ -353,7 +372,8 @@ void sim_node_turn(struct sim_node *node)
         return;
     }
     run->counts.of[SIM_COUNT_SLEPT_IN_TURN] += node->slept_at_ns != 0;
-    dgraft_driver_turn(node->driver, node->slept_at_ns != 0 ? node->slept_at_ns : sim_node_clock(node), run->now_ns);
+    dgraft_driver_turn(node->driver, node->slept_at_ns != 0 ? node->slept_at_ns : sim_node_clock(node),
+                       node->wall_offset_ns + run->now_ns);
     node->slept_at_ns = 0;
     dgraft_driver_status(node->driver, &status);
     node->lease_until_ns = status.core.lease_until_ns;
@@ -364,6 +384,7 @@ void sim_node_turn(struct sim_node *node)
     count_refused(node, &status);
     sim_check_turned(&run->check, node->id, &status.core);
     check_heard(node);
+    check_sessions(node, &status);
     if (status.poisoned && !sim_check_broken(&run->check)) {
         run->counts.of[SIM_COUNT_POISONED]++;
         sim_trace_line(&run->trace, node->id, "poisoned: %s", status.poisoned_why.text);

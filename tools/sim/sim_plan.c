@@ -49,6 +49,9 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_random *random, uint32_t no
     plan->crash_in_write = draw_rate(random, 8000);
     plan->crash_in_open = draw_rate(random, 300000);
     plan->client_every_ns = sim_random_between(random, 2, 60) * SIM_MS;
+    plan->session_every_ns = sim_random_between(random, 5, 80) * SIM_MS;
+    plan->wall_skew_ns =
+        sim_random_chance(random, 500000) ? 0 : sim_random_between(random, 1, UINT64_C(400000000000000));
     plan->reads = (uint32_t)sim_random_below(random, 600000);
     plan->large = draw_rate(random, 30000);
     plan->bursts = draw_rate(random, 60000);

@@ -100,6 +100,9 @@ static void happen(struct sim_run *run, const struct sim_planned *planned)
     case SIM_PLAN_HEAL:
         sim_network_heal(&run->network);
         break;
+    case SIM_PLAN_SESSION:
+        sim_session_client(run);
+        break;
     case SIM_PLAN_CLIENT:
         sim_client(run);
         break;
@@ -179,6 +182,7 @@ static void fail_faults(struct sim_run *run)
     }
     sim_later(run, sim_random_below(&run->random, 2 * run->plan.fault_every_ns), SIM_PLAN_FAULT, 0, 0, NULL);
     sim_later(run, 0, SIM_PLAN_CLIENT, 0, 0, NULL);
+    sim_later(run, 0, SIM_PLAN_SESSION, 0, 0, NULL);
 }
 
 /* Returns the one leader; NULL when there is none, or more than one. */
@@ -273,7 +277,8 @@ static bool stays_quiet(struct sim_run *run)
     }
     for (uint64_t i = 0; i < run->operation_count; i++) {
         const struct sim_operation *operation = run->operations[i];
-        if (!operation->ended && run->nodes[operation->node].incarnation == operation->incarnation) {
+        if (!operation->ended && operation->sequence == 0 &&
+            run->nodes[operation->node].incarnation == operation->incarnation) {
             return sim_check_fail(&run->check, "I-REPLY: operation %llu of node %u was never answered",
                                   (unsigned long long)operation->number, operation->node);
         }

@@ -4,6 +4,7 @@
  *   sim_node.c     a node: opened, turned, performed, crashed
  *   sim_faults.c   what happens to nodes and links as time goes by
  *   sim_churn.c    members that come and go, disks that are exchanged
+ *   sim_sessions.c clients that retry through sessions
  *   sim_clients.c  proposals and reads, and the history of their answers
  *   sim_run.c      the loop; then healing, and what a healthy cluster must do
  */
@@ -40,10 +41,12 @@ struct sim_plan {
     uint32_t crash_in_write;
     uint32_t crash_in_open;
     uint64_t client_every_ns;
-    uint32_t reads;     /* of all operations */
-    uint32_t large;     /* commands larger than a datagram */
-    uint32_t bursts;    /* many at once */
-    uint32_t drift_ppm; /* of clocks */
+    uint64_t session_every_ns; /* clients that retry in sessions */
+    uint64_t wall_skew_ns;     /* clocks of the day differ by up to this */
+    uint32_t reads;            /* of all operations */
+    uint32_t large;            /* commands larger than a datagram */
+    uint32_t bursts;           /* many at once */
+    uint32_t drift_ppm;        /* of clocks */
     bool leases;
     uint64_t write_stall_ns; /* 0: a slow disk is no reason to step aside */
     uint32_t lag_entries;
@@ -65,7 +68,9 @@ struct sim_operation {
     bool ended;   /* answered, or not even taken */
     bool counts;  /* in the history: committed, unknown, or a read that returned */
     uint64_t value;
-    dgraft_index must; /* a read: command that it must see */
+    uint64_t sequence;    /* in a session; 0: in none */
+    dgraft_index done_by; /* in a session: the entry that did it */
+    dgraft_index must;    /* a read: command that it must see */
     bool released;
     uint8_t *payload;
     uint32_t payload_bytes;
@@ -83,6 +88,17 @@ struct sim_heard {
     struct dgraft_proposal_answer answer;
 };
 
+#define SIM_ACTORS           3u
+#define SIM_SESSION_ASKS_MAX 8u
+
+/* A client with a session: sim_sessions.c. */
+struct sim_actor {
+    dgraft_index session; /* 0: none */
+    uint64_t sequence;
+    struct sim_operation *under_way[SIM_SESSION_ASKS_MAX];
+    uint32_t count;
+};
+
 struct sim_node {
     dgraft_node_id id;
     char name[8];
@@ -93,6 +109,8 @@ struct sim_node {
     struct sim_machine machine;
     uint64_t incarnation;
     uint64_t clock_offset_ns;
+    uint64_t wall_offset_ns;
+    uint64_t sessions_expired_seen; /* since the start */
     int64_t clock_ppm;
     uint64_t turn_at_ns;  /* of the turn planned; UINT64_MAX: none */
     uint64_t turn_number; /* a turn with another number is outdated */
@@ -136,7 +154,9 @@ struct sim_run {
     uint64_t operation_count;
     uint64_t operation_capacity;
     uint64_t moments; /* the history's clock */
-    bool refounded;   /* a founder was formatted as one again */
+    struct sim_actor actors[SIM_ACTORS];
+    struct sim_try *tries;
+    bool refounded; /* a founder was formatted as one again */
 };
 
 struct sim_result {
@@ -159,6 +179,7 @@ enum sim_plan_kind {
     SIM_PLAN_RESTART,
     SIM_PLAN_FAULT,
     SIM_PLAN_HEAL,
+    SIM_PLAN_SESSION,
     SIM_PLAN_CLIENT
 };
 
@@ -195,7 +216,13 @@ void sim_wipe(struct sim_run *run, struct sim_node *node);
 /* What an operator does about members whose disk is gone. */
 void sim_operate(struct sim_run *run);
 
+/* sim_sessions.c */
+void sim_session_client(struct sim_run *run);
+void sim_sessions_free(struct sim_run *run);
+
 /* sim_clients.c */
+struct sim_operation *sim_operation_new(struct sim_run *run, struct sim_node *node);
+struct sim_node *sim_chosen_node(struct sim_run *run);
 void sim_client(struct sim_run *run);
 struct sim_operation *sim_propose(struct sim_run *run, struct sim_node *node, uint32_t payload_bytes);
 void sim_read(struct sim_run *run, struct sim_node *node);

@@ -9,9 +9,10 @@
 
 struct sim_entry {
     dgraft_term term;
-    dgraft_term before; /* term of the entry at index - 1; 0 at index 1 */
-    uint64_t hash;      /* of kind, tag and payload */
-    uint64_t operation; /* of a command; 0 otherwise */
+    dgraft_term before;   /* term of the entry at index - 1; 0 at index 1 */
+    uint64_t hash;        /* of kind, tag and payload */
+    uint64_t operation;   /* of a command; 0 otherwise */
+    dgraft_index session; /* of a command in one; 0 otherwise */
     enum dgraft_entry_kind kind;
     uint32_t next; /* another entry of this index; 0 none */
 };

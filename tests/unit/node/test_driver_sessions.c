@@ -229,6 +229,9 @@ Test(driver_sessions, survive_a_restart_with_what_they_remember)
     assert_answered(&calls[2], DGRAFT_PROPOSAL_COMMITTED, 5);
     cr_assert(calls[2].answer.repeated);
     cr_assert_eq(alone.counter, 11);
+    propose(&alone, &calls[2], session, 3, 1); /* apply sees that the log's time has not fallen */
+    run(&alone, 20);
+    assert_answered(&calls[2], DGRAFT_PROPOSAL_COMMITTED, 12);
     close_alone(&alone);
 }
 
