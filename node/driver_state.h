@@ -162,8 +162,8 @@ struct dgraft_driver {
     uint32_t read_groups_count;
     uint32_t read_groups_max;
     dgraft_time_ns read_give_up_at_ns; /* the earliest of the groups'; UINT64_MAX: none waits */
-    struct dgraft_transfer *transfer; /* wanted or under way */
-    uint64_t transfer_id;             /* 0: not stepped yet */
+    struct dgraft_transfer *transfer;  /* wanted or under way */
+    uint64_t transfer_id;              /* 0: not stepped yet */
     struct dgraft_applied *apply_batch;
     struct dgraft_remembered *apply_remembered; /* what its commands are to be remembered by */
     uint8_t *apply_scratch;

@@ -54,12 +54,38 @@ static struct dgraft_snapshot snapshot_near(const struct rig *rig)
     return (struct dgraft_snapshot){.position = position_near(rig), .size = number_near(100), .digest = below(2)};
 }
 
+/* Nearly always one that may be; sometimes of nobody, or of too many. */
+static struct dgraft_membership membership_any(dgraft_index index)
+{
+    struct dgraft_membership membership = {.index = index, .voters = 1 + below(31), .stores = {below(3), below(3)}};
+    membership.outgoing = below(3) == 0 ? 1 + below(31) : 0;
+    membership.learners = below(2) == 0 ? below(64) & ~membership.voters : 0;
+    membership.promote = membership.learners & below(64);
+    membership.voters = below(40) == 0 ? below(2) << below(64) : membership.voters;
+    membership.promote |= below(40) == 0 ? below(64) : 0;
+    return membership;
+}
+
+/* What the entries of an append say of the members, or, once in a while, something else. */
+static void tell_memberships(struct dgraft_append *append)
+{
+    static struct dgraft_membership memberships[16];
+    append->memberships = memberships;
+    for (uint32_t i = 0; i < append->count && append->membership_count < 16; i++) {
+        if (append->entries[i].kind == DGRAFT_ENTRY_MEMBERSHIP) {
+            memberships[append->membership_count++] = membership_any(append->entries[i].index + (below(30) == 0));
+        }
+    }
+    append->membership_count -= append->membership_count > 0 && below(30) == 0 ? 1 : 0;
+}
+
 static struct dgraft_message message_any(const struct rig *rig, struct dgraft_entry *entries)
 {
     static const uint8_t types[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 12, 16, 17};
     const struct dgraft_core_status status = rig_status(rig);
     struct dgraft_message message = {.type = (enum dgraft_message_type)types[below(sizeof types)],
                                      .from = (dgraft_node_id)below(7),
+                                     .store = below(4) == 0 ? 1 + below(3) : 0,
                                      .term = number_near(status.term)};
     if (status.role == DGRAFT_ROLE_LEADER && below(40) != 0) { /* let it lead for a while */
         message.term = status.term;
@@ -90,10 +116,11 @@ static struct dgraft_message message_any(const struct rig *rig, struct dgraft_en
         for (uint32_t i = 0; i < message.u.append.count; i++) {
             entries[i] = (struct dgraft_entry){.index = message.u.append.prev.index + 1 + i,
                                                .term = i == 0 ? message.u.append.prev.term : entries[i - 1].term,
-                                               .kind = (enum dgraft_entry_kind)(below(30) == 0 ? 3 : 1)};
+                                               .kind = (enum dgraft_entry_kind)(below(12) == 0 ? 3 : 1)};
             entries[i].term += below(3) == 0 ? below(2) : 0;
             entries[i].index += below(50) == 0 ? 1 : 0;
         }
+        tell_memberships(&message.u.append);
         break;
     case DGRAFT_MESSAGE_APPEND_ACK:
         message.u.append_ack.match = number_near(status.last.index);
@@ -209,7 +236,7 @@ static void harass(uint64_t seed, uint32_t voters)
     for (uint32_t i = 0; i < 400 && !rig_status(&rig).poisoned; i++) {
         struct dgraft_event event = {.kind = DGRAFT_EVENT_READ};
         rig.now += below(4) == 0 ? below(200 * MS) : 0;
-        switch (below(12)) {
+        switch (below(13)) {
         case 0:
             rig_propose(&rig, 1 + (uint32_t)below(8), (uint32_t)below(200));
             break;
@@ -238,6 +265,11 @@ static void harass(uint64_t seed, uint32_t voters)
         case 6:
             event.kind = DGRAFT_EVENT_DISK;
             event.u.disk.full = below(4) == 0;
+            rig_step(&rig, event);
+            break;
+        case 7: /* as a host asks that has not looked */
+            event = (struct dgraft_event){.kind = DGRAFT_EVENT_CHANGE};
+            event.u.change = (struct dgraft_event_change){.id = i, .target = membership_any(0)};
             rig_step(&rig, event);
             break;
         default:
