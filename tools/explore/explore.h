@@ -22,13 +22,15 @@ enum explore_budget {
     EXPLORE_BUDGET_LOSSES = 4,     /* messages taken away; one that never arrives costs nothing */
     EXPLORE_BUDGET_DUPLICATES = 5, /* messages that arrive and stay */
     EXPLORE_BUDGET_CRASHES = 6,    /* with a restart */
-    EXPLORE_BUDGET_TOTAL = 7,
-    EXPLORE_BUDGET_FREE = 7
+    EXPLORE_BUDGET_LATE = 7,       /* in order: messages and writes that others overtake, or that never arrive */
+    EXPLORE_BUDGET_TOTAL = 8,
+    EXPLORE_BUDGET_FREE = 8
 };
 
 struct explore_options {
     uint32_t nodes; /* 1 to EXPLORE_NODES_MAX */
     uint8_t budgets[EXPLORE_BUDGET_TOTAL];
+    bool in_order;        /* what is under way comes in the order in which it began, but for what is late */
     bool pre_votes_apart; /* pre-votes are messages like others; else they are answered as soon as they are asked */
     bool disks_prompt;    /* a WRITE is durable before anything else happens */
     bool names_matter;    /* states that differ in nodes' names are not one */
@@ -44,8 +46,11 @@ struct explore_state {
     uint32_t nodes[EXPLORE_NODES_MAX];
     uint32_t history;
     uint8_t spent[EXPLORE_BUDGET_TOTAL];
+    uint8_t late_writes[EXPLORE_NODES_MAX]; /* in order: WRITEs that may be done at any time */
     uint32_t message_count;
-    uint32_t messages[EXPLORE_MESSAGES_MAX]; /* ascending; one that is in flight twice stands twice */
+    uint32_t messages[EXPLORE_MESSAGES_MAX]; /* may arrive at any time; ascending, one in flight twice stands twice */
+    uint32_t queue_count;
+    uint32_t queue[EXPLORE_MESSAGES_MAX]; /* in order: what is under way, as explore_queue.h says */
 };
 
 enum explore_end {
@@ -113,8 +118,10 @@ void explore_transcript(struct explore *explore, FILE *out);
 /* Every node after its directory was made, nothing in flight. */
 void explore_state_first(struct explore *explore, struct explore_state *state);
 
-/* Packs a state in canonical form into at most EXPLORE_VISITED_BYTES_MAX bytes; returns how many. */
-uint32_t explore_state_pack(struct explore *explore, const struct explore_state *state, uint8_t *bytes);
+/* Packs a state in canonical form into at most EXPLORE_VISITED_BYTES_MAX bytes; returns how many. *order is the number
+ * of the order whose names it has there. */
+uint32_t explore_state_pack(struct explore *explore, const struct explore_state *state, uint8_t *bytes,
+                            uint32_t *order);
 void explore_state_unpack(const struct explore *explore, const uint8_t *bytes, struct explore_state *state);
 
 /* Puts a message in flight; false when there are too many. */
@@ -123,10 +130,10 @@ void explore_state_take(struct explore_state *state, uint32_t message);
 
 /* explore_moves.c */
 
-/* The first number of a move is its row in the table of moves. */
+/* A move: its row in the table of moves, a node from 0 on, and what it is about. */
 struct explore_move {
     uint32_t row;
-    uint32_t node; /* from 0 */
+    uint32_t node;
     uint32_t argument;
 };
 
@@ -140,11 +147,11 @@ uint32_t explore_moves_list(const struct explore *explore, const struct explore_
 bool explore_moves_make(struct explore *explore, const struct explore_state *state, const struct explore_move *move,
                         struct explore_state *after);
 
-/* Describes a move of a state in one line. */
+/* Describes a move of a state in one line; id is printed as names[id]. */
 void explore_moves_print(const struct explore *explore, const struct explore_state *state,
-                         const struct explore_move *move, FILE *out);
+                         const struct explore_move *move, const uint8_t *names, FILE *out);
 
-/* Prints a message as "APPEND 1>2 t2 ...". */
-void explore_message_print(const struct explore *explore, uint32_t number, FILE *out);
+/* explore_print.c: prints a message as "APPEND 1>2 t2 ..."; id is printed as names[id]. */
+void explore_message_print(const struct explore_message *message, const uint8_t *names, FILE *out);
 
 #endif

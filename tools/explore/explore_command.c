@@ -34,7 +34,7 @@ struct arguments {
 };
 
 static const char *const budget_names[EXPLORE_BUDGET_TOTAL] = {"commands", "reads",      "timeouts", "ticks",
-                                                               "losses",   "duplicates", "crashes"};
+                                                               "losses",   "duplicates", "crashes",  "late"};
 
 static const char doc[] =
     "Makes every run of a small cluster of real cores, shortest first, and checks every rule after every step.\v"
@@ -52,6 +52,11 @@ static const struct argp_option options[] = {
      "Messages taken away (1); those that never arrive need no such move", 1},
     {"duplicates", KEY_BUDGET + EXPLORE_BUDGET_DUPLICATES, "N", 0, "Messages that arrive once more (1)", 1},
     {"crashes", KEY_BUDGET + EXPLORE_BUDGET_CRASHES, "N", 0, "Crashes, each with a restart (1)", 1},
+    {"late", KEY_BUDGET + EXPLORE_BUDGET_LATE, "N", 0,
+     "All comes in the order in which it was sent or written, but for N messages and writes, which may come at any "
+     "time or "
+     "never",
+     1},
     {"pre-votes", KEY_PRE_VOTES, NULL, 0, "Pre-votes are messages like others, not answered as soon as they are asked",
      2},
     {"prompt-disks", KEY_PROMPT, NULL, 0, "Writes are durable before anything else happens", 2},
@@ -97,6 +102,7 @@ static error_t parse_number(int key, const char *argument, struct argp_state *st
         return 0;
     default:
         if (key >= KEY_BUDGET && key < KEY_BUDGET + EXPLORE_BUDGET_TOTAL) {
+            into->in_order |= key == KEY_BUDGET + EXPLORE_BUDGET_LATE;
             into->budgets[key - KEY_BUDGET] = (uint8_t)number(argument, 0, 15, state);
             return 0;
         }
@@ -158,10 +164,16 @@ static void print_row(const char *name, uint64_t value)
     (void)printf("%-16s %14llu\n", name, (unsigned long long)value);
 }
 
+/* What is late has no meaning when nothing is in order. */
+static uint32_t budget_count(const struct explore_options *asked)
+{
+    return asked->in_order ? EXPLORE_BUDGET_TOTAL : EXPLORE_BUDGET_LATE;
+}
+
 static void print_table(const struct explore_options *asked, const struct explore_result *result)
 {
     print_row("nodes", asked->nodes);
-    for (uint32_t i = 0; i < EXPLORE_BUDGET_TOTAL; i++) {
+    for (uint32_t i = 0; i < budget_count(asked); i++) {
         print_row(budget_names[i], asked->budgets[i]);
     }
     print_row("depth", result->depth);
@@ -183,7 +195,7 @@ static void print_table(const struct explore_options *asked, const struct explor
 static void print_again(const struct explore_options *asked)
 {
     (void)printf("again: raftctl explore --nodes %u", asked->nodes);
-    for (uint32_t i = 0; i < EXPLORE_BUDGET_TOTAL; i++) {
+    for (uint32_t i = 0; i < budget_count(asked); i++) {
         (void)printf(" --%s %u", budget_names[i], asked->budgets[i]);
     }
     (void)printf("%s%s%s\n", asked->pre_votes_apart ? " --pre-votes" : "", asked->disks_prompt ? " --prompt-disks" : "",

@@ -1,17 +1,18 @@
 /* The table of moves: what may happen next. A new kind of move is a row here: what it spends, when it is possible, and
  * what it does.
  */
-#include "explore.h"
+#include "explore_cascade.h"
 #include "explore_history.h"
+#include "explore_queue.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <string.h>
-
-/* Pre-votes that teach terms may lead to others; each raises the term, so that they end. */
-#define CASCADE_MAX 64u
 
 #define ARGUMENTS_MAX 96u
+
+struct print {
+    FILE *out;
+    const uint8_t *names;
+};
 
 struct row {
     const char *name;
@@ -20,91 +21,15 @@ struct row {
     uint32_t (*list)(const struct explore *explore, const struct explore_state *state, uint32_t node,
                      uint32_t *arguments);
     bool (*make)(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument);
+    /* Prints what stands behind "node 1 NAME". */
+    void (*print)(const struct explore *explore, const struct explore_state *state, const struct explore_move *move,
+                  const struct print *print);
 };
 
 static const struct explore_view *view_of(const struct explore *explore, const struct explore_state *state,
                                           uint32_t node)
 {
     return explore_nodes_view(&explore->nodes, state->nodes[node]);
-}
-
-static bool is_pre_vote(const struct explore_message *message)
-{
-    return message->type == DGRAFT_MESSAGE_PRE_VOTE_REQUEST || message->type == DGRAFT_MESSAGE_PRE_VOTE_GRANT ||
-           message->type == DGRAFT_MESSAGE_PRE_VOTE_REFUSE;
-}
-
-static bool asks_for_vote(const struct explore_message *message)
-{
-    return message->type == DGRAFT_MESSAGE_PRE_VOTE_REQUEST || message->type == DGRAFT_MESSAGE_VOTE_REQUEST;
-}
-
-/* One event after the other, as they follow at once. */
-struct cascade {
-    struct explore *explore;
-    struct explore_state *state;
-    bool quiet; /* no leader was heard for long, by those who are asked for a pre-vote */
-    uint32_t count;
-    uint32_t done;
-    uint32_t letters[CASCADE_MAX];
-};
-
-static bool strike(struct cascade *cascade, uint32_t node, struct explore_event event)
-{
-    struct explore *explore = cascade->explore;
-    struct explore_state *state = cascade->state;
-    struct explore_effects effects;
-    const uint32_t former = state->nodes[node];
-    const uint32_t next = explore_nodes_step(&explore->nodes, former, event, &effects);
-    if (next == EXPLORE_NUMBER_NONE) {
-        return false;
-    }
-    state->nodes[node] = next;
-    if (!explore_history_follow(explore, state, node, former, &effects)) {
-        return false;
-    }
-    for (uint32_t i = 0; i < effects.sent_count; i++) {
-        struct explore_message message;
-        explore_nodes_message(&explore->nodes, effects.sent[i], &message);
-        const bool at_once = !explore->options.pre_votes_apart && is_pre_vote(&message);
-        if (at_once && cascade->count < CASCADE_MAX) {
-            cascade->letters[cascade->count++] = effects.sent[i];
-        } else if (!explore_state_send(state, effects.sent[i])) {
-            return explore_nodes_fail(&explore->nodes, "out of the model's bounds: %u messages in flight",
-                                      EXPLORE_MESSAGES_MAX);
-        }
-    }
-    const uint8_t writes = view_of(explore, state, node)->write_count;
-    if (explore->options.disks_prompt && writes > 0) {
-        return strike(cascade, node, (struct explore_event){EXPLORE_EVENT_DURABLE, writes});
-    }
-    return true;
-}
-
-static bool happen(struct cascade *cascade, uint32_t node, struct explore_event event)
-{
-    struct explore *explore = cascade->explore;
-    if (!strike(cascade, node, event)) {
-        return false;
-    }
-    while (cascade->done < cascade->count) {
-        struct explore_message message;
-        const uint32_t letter = cascade->letters[cascade->done++];
-        explore_nodes_message(&explore->nodes, letter, &message);
-        const uint32_t to = message.to - 1u;
-        const bool quiet =
-            cascade->quiet && asks_for_vote(&message) && view_of(explore, cascade->state, to)->hears_leader != 0;
-        if (!strike(cascade, to, (struct explore_event){EXPLORE_EVENT_ARRIVAL, letter << 1 | quiet})) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool happens(struct explore *explore, struct explore_state *state, uint32_t node, struct explore_event event)
-{
-    struct cascade cascade = {.explore = explore, .state = state};
-    return happen(&cascade, node, event);
 }
 
 static uint32_t list_arrivals(const struct explore *explore, const struct explore_state *state, uint32_t node,
@@ -122,7 +47,7 @@ static uint32_t list_arrivals(const struct explore *explore, const struct explor
             continue;
         }
         arguments[count++] = state->messages[i] << 1;
-        if (hears && asks_for_vote(&message) && count < ARGUMENTS_MAX) {
+        if (hears && explore_message_asks(&message) && count < ARGUMENTS_MAX) {
             arguments[count++] = state->messages[i] << 1 | 1;
         }
     }
@@ -132,12 +57,76 @@ static uint32_t list_arrivals(const struct explore *explore, const struct explor
 static bool make_arrival(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
 {
     explore_state_take(state, argument >> 1);
-    return happens(explore, state, node, (struct explore_event){EXPLORE_EVENT_ARRIVAL, argument});
+    return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_ARRIVAL, argument});
+}
+
+/* Argument of what comes next, when it goes to this node: 1 when it is a request for a vote, long after a leader was
+ * heard. */
+static uint32_t list_next(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                          uint32_t *arguments)
+{
+    struct explore_message message;
+    arguments[0] = 0;
+    arguments[1] = 1;
+    if (state->queue_count == 0) {
+        return 0;
+    }
+    if (explore_queue_is_write(state->queue[0])) {
+        return explore_queue_node(state->queue[0]) == node;
+    }
+    explore_nodes_message(&explore->nodes, explore_queue_number(state->queue[0]), &message);
+    if (message.to != node + 1) {
+        return 0;
+    }
+    return view_of(explore, state, node)->hears_leader != 0 && explore_message_asks(&message) ? 2 : 1;
+}
+
+static bool make_next(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
+{
+    const uint32_t item = explore_queue_pop(state);
+    const struct explore_event durable = {EXPLORE_EVENT_DURABLE, 1};
+    const struct explore_event arrival = {EXPLORE_EVENT_ARRIVAL, explore_queue_number(item) << 1 | argument};
+    return explore_cascade(explore, state, node, explore_queue_is_write(item) ? durable : arrival);
+}
+
+static uint32_t list_late(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                          uint32_t *arguments)
+{
+    return list_next(explore, state, node, arguments) > 0;
+}
+
+static bool make_late(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
+{
+    const uint32_t item = explore_queue_pop(state);
+    (void)explore;
+    (void)argument;
+    if (explore_queue_is_write(item)) {
+        state->late_writes[node]++;
+        return true;
+    }
+    return explore_state_send(state, explore_queue_number(item));
+}
+
+static uint32_t list_repeats(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                             uint32_t *arguments)
+{
+    if (!explore->options.in_order) {
+        return list_arrivals(explore, state, node, arguments);
+    }
+    return state->queue_count > 0 && explore_queue_is_write(state->queue[0])
+               ? 0
+               : list_next(explore, state, node, arguments);
 }
 
 static bool make_repeat(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
 {
-    return happens(explore, state, node, (struct explore_event){EXPLORE_EVENT_ARRIVAL, argument});
+    if (explore->options.in_order) {
+        const uint32_t message = explore_queue_number(explore_queue_pop(state));
+        return explore_state_send(state, message) &&
+               explore_cascade(explore, state, node,
+                               (struct explore_event){EXPLORE_EVENT_ARRIVAL, message << 1 | argument});
+    }
+    return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_ARRIVAL, argument});
 }
 
 static uint32_t list_losses(const struct explore *explore, const struct explore_state *state, uint32_t node,
@@ -148,7 +137,7 @@ static uint32_t list_losses(const struct explore *explore, const struct explore_
     const uint32_t arrival_count = list_arrivals(explore, state, node, arrivals);
     for (uint32_t i = 0; i < arrival_count; i++) {
         if ((arrivals[i] & 1) == 0) {
-            arguments[count++] = arrivals[i] >> 1;
+            arguments[count++] = arrivals[i];
         }
     }
     return count;
@@ -158,7 +147,7 @@ static bool make_loss(struct explore *explore, struct explore_state *state, uint
 {
     (void)explore;
     (void)node;
-    explore_state_take(state, argument);
+    explore_state_take(state, argument >> 1);
     return true;
 }
 
@@ -192,8 +181,9 @@ static uint32_t list_elections(const struct explore *explore, const struct explo
 
 static bool make_election(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
 {
-    struct cascade cascade = {.explore = explore, .state = state, .quiet = argument != 0};
-    return happen(&cascade, node, (struct explore_event){EXPLORE_EVENT_CLOCK, EXPLORE_CLOCK_ELECTION});
+    const struct explore_event event = {EXPLORE_EVENT_CLOCK, EXPLORE_CLOCK_ELECTION};
+    return argument != 0 ? explore_cascade_quiet(explore, state, node, event)
+                         : explore_cascade(explore, state, node, event);
 }
 
 static uint32_t list_resends(const struct explore *explore, const struct explore_state *state, uint32_t node,
@@ -204,8 +194,9 @@ static uint32_t list_resends(const struct explore *explore, const struct explore
 
 static bool make_resend(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
 {
-    struct cascade cascade = {.explore = explore, .state = state, .quiet = argument != 0};
-    return happen(&cascade, node, (struct explore_event){EXPLORE_EVENT_CLOCK, EXPLORE_CLOCK_RESEND});
+    const struct explore_event event = {EXPLORE_EVENT_CLOCK, EXPLORE_CLOCK_RESEND};
+    return argument != 0 ? explore_cascade_quiet(explore, state, node, event)
+                         : explore_cascade(explore, state, node, event);
 }
 
 static uint32_t list_heartbeats(const struct explore *explore, const struct explore_state *state, uint32_t node,
@@ -219,6 +210,9 @@ static uint32_t list_news(const struct explore *explore, const struct explore_st
                           uint32_t *arguments)
 {
     arguments[0] = EXPLORE_CLOCK_NEWS;
+    if (state->queue_count > 0) {
+        return 0; /* in order, time passes when nothing is under way */
+    }
     return list_clock(explore, state, node, EXPLORE_CLOCK_NEWS);
 }
 
@@ -231,7 +225,7 @@ static uint32_t list_quorums(const struct explore *explore, const struct explore
 
 static bool make_clock(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
 {
-    return happens(explore, state, node, (struct explore_event){EXPLORE_EVENT_CLOCK, argument});
+    return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_CLOCK, argument});
 }
 
 /* One WRITE is done, or all of them in one batch. */
@@ -241,12 +235,18 @@ static uint32_t list_durables(const struct explore *explore, const struct explor
     const uint32_t writes = view_of(explore, state, node)->write_count;
     arguments[0] = 1;
     arguments[1] = writes;
+    if (explore->options.in_order) {
+        return state->late_writes[node] > 0;
+    }
     return writes < 2 ? writes : 2;
 }
 
 static bool make_durable(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
 {
-    return happens(explore, state, node, (struct explore_event){EXPLORE_EVENT_DURABLE, argument});
+    if (explore->options.in_order) {
+        state->late_writes[node]--;
+    }
+    return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_DURABLE, argument});
 }
 
 static uint32_t list_leaders(const struct explore *explore, const struct explore_state *state, uint32_t node,
@@ -260,7 +260,7 @@ static bool make_proposal(struct explore *explore, struct explore_state *state, 
 {
     (void)argument;
     const uint32_t number = state->spent[EXPLORE_BUDGET_COMMANDS] - 1u;
-    return happens(explore, state, node, (struct explore_event){EXPLORE_EVENT_PROPOSE, number});
+    return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_PROPOSE, number});
 }
 
 static bool make_read(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
@@ -268,7 +268,7 @@ static bool make_read(struct explore *explore, struct explore_state *state, uint
     (void)argument;
     const uint32_t number = state->spent[EXPLORE_BUDGET_READS] - 1u;
     explore_history_read(explore, state, number);
-    return happens(explore, state, node, (struct explore_event){EXPLORE_EVENT_READ, number});
+    return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_READ, number});
 }
 
 static uint32_t list_crashes(const struct explore *explore, const struct explore_state *state, uint32_t node,
@@ -287,22 +287,92 @@ static uint32_t list_crashes(const struct explore *explore, const struct explore
 
 static bool make_crash(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
 {
-    return happens(explore, state, node, (struct explore_event){EXPLORE_EVENT_CRASH, argument});
+    explore_queue_crash(state, node);
+    return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_CRASH, argument});
+}
+
+static void print_nothing(const struct explore *explore, const struct explore_state *state,
+                          const struct explore_move *move, const struct print *print)
+{
+    (void)explore;
+    (void)state;
+    (void)move;
+    (void)print;
+}
+
+static void print_message(const struct explore *explore, uint32_t number, bool quiet, const struct print *print)
+{
+    struct explore_message message;
+    explore_nodes_message(&explore->nodes, number, &message);
+    (void)fputc(' ', print->out);
+    explore_message_print(&message, print->names, print->out);
+    (void)fputs(quiet ? ", long after it heard a leader" : "", print->out);
+}
+
+static void print_arrival(const struct explore *explore, const struct explore_state *state,
+                          const struct explore_move *move, const struct print *print)
+{
+    (void)state;
+    print_message(explore, move->argument >> 1, (move->argument & 1) != 0, print);
+}
+
+static void print_next(const struct explore *explore, const struct explore_state *state,
+                       const struct explore_move *move, const struct print *print)
+{
+    if (explore_queue_is_write(state->queue[0])) {
+        (void)fputs(" its disk: one write done", print->out);
+        return;
+    }
+    print_message(explore, explore_queue_number(state->queue[0]), move->argument != 0, print);
+}
+
+static void print_repeat(const struct explore *explore, const struct explore_state *state,
+                         const struct explore_move *move, const struct print *print)
+{
+    if (explore->options.in_order) {
+        print_next(explore, state, move, print);
+    } else {
+        print_arrival(explore, state, move, print);
+    }
+}
+
+static void print_durable(const struct explore *explore, const struct explore_state *state,
+                          const struct explore_move *move, const struct print *print)
+{
+    (void)fprintf(print->out, ": %u of %u", move->argument, view_of(explore, state, move->node)->write_count);
+}
+
+static void print_asking(const struct explore *explore, const struct explore_state *state,
+                         const struct explore_move *move, const struct print *print)
+{
+    (void)explore;
+    (void)state;
+    (void)fputs(move->argument != 0 ? ", when the others heard no leader for long" : "", print->out);
+}
+
+static void print_crash(const struct explore *explore, const struct explore_state *state,
+                        const struct explore_move *move, const struct print *print)
+{
+    (void)fprintf(print->out, ", %u of %u writes done", move->argument >> 1,
+                  view_of(explore, state, move->node)->write_count);
+    (void)fputs((move->argument & 1) != 0 ? ", and of the next term and vote" : "", print->out);
 }
 
 static const struct row rows[] = {
-    {"receives", EXPLORE_BUDGET_FREE, list_arrivals, make_arrival},
-    {"writes are durable", EXPLORE_BUDGET_FREE, list_durables, make_durable},
-    {"tells news of the commit index", EXPLORE_BUDGET_FREE, list_news, make_clock},
-    {"takes a command", EXPLORE_BUDGET_COMMANDS, list_leaders, make_proposal},
-    {"takes a read", EXPLORE_BUDGET_READS, list_leaders, make_read},
-    {"times out", EXPLORE_BUDGET_TIMEOUTS, list_elections, make_election},
-    {"has heard no quorum for long", EXPLORE_BUDGET_TIMEOUTS, list_quorums, make_clock},
-    {"sends heartbeats", EXPLORE_BUDGET_TICKS, list_heartbeats, make_clock},
-    {"asks for votes once more", EXPLORE_BUDGET_TICKS, list_resends, make_resend},
-    {"will not receive", EXPLORE_BUDGET_LOSSES, list_losses, make_loss},
-    {"receives, not for the last time,", EXPLORE_BUDGET_DUPLICATES, list_arrivals, make_repeat},
-    {"crashes and starts", EXPLORE_BUDGET_CRASHES, list_crashes, make_crash},
+    {"receives", EXPLORE_BUDGET_FREE, list_next, make_next, print_next},
+    {"receives", EXPLORE_BUDGET_FREE, list_arrivals, make_arrival, print_arrival},
+    {"has written", EXPLORE_BUDGET_FREE, list_durables, make_durable, print_durable},
+    {"tells news of the commit index", EXPLORE_BUDGET_FREE, list_news, make_clock, print_nothing},
+    {"takes a command", EXPLORE_BUDGET_COMMANDS, list_leaders, make_proposal, print_nothing},
+    {"takes a read", EXPLORE_BUDGET_READS, list_leaders, make_read, print_nothing},
+    {"times out", EXPLORE_BUDGET_TIMEOUTS, list_elections, make_election, print_asking},
+    {"has heard no quorum for long", EXPLORE_BUDGET_TIMEOUTS, list_quorums, make_clock, print_nothing},
+    {"sends heartbeats", EXPLORE_BUDGET_TICKS, list_heartbeats, make_clock, print_nothing},
+    {"asks for votes once more", EXPLORE_BUDGET_TICKS, list_resends, make_resend, print_asking},
+    {"waits long or for ever for", EXPLORE_BUDGET_LATE, list_late, make_late, print_next},
+    {"will never receive", EXPLORE_BUDGET_LOSSES, list_losses, make_loss, print_arrival},
+    {"receives, not for the last time,", EXPLORE_BUDGET_DUPLICATES, list_repeats, make_repeat, print_repeat},
+    {"crashes and starts again", EXPLORE_BUDGET_CRASHES, list_crashes, make_crash, print_crash},
 };
 
 #define ROW_COUNT (sizeof rows / sizeof rows[0])
@@ -339,59 +409,10 @@ bool explore_moves_make(struct explore *explore, const struct explore_state *sta
     return rows[move->row].make(explore, after, move->node, move->argument);
 }
 
-static const char *message_name(uint8_t type)
-{
-    static const char *const names[] = {"?",          "PRE_VOTE?",    "PRE_VOTE_GRANT", "PRE_VOTE_REFUSE",
-                                        "VOTE?",      "VOTE_GRANT",   "VOTE_REFUSE",    "APPEND",
-                                        "APPEND_ACK", "APPEND_REFUSE"};
-    return type < sizeof names / sizeof names[0] ? names[type] : names[0];
-}
-
-void explore_message_print(const struct explore *explore, uint32_t number, FILE *out)
-{
-    struct explore_message message;
-    explore_nodes_message(&explore->nodes, number, &message);
-    (void)fprintf(out, "%s %u>%u t%u", message_name(message.type), message.from, message.to, message.term);
-    if (asks_for_vote(&message)) {
-        (void)fprintf(out, " for t%u, last %u/t%u", message.request_term, message.index, message.index_term);
-    } else if (message.type == DGRAFT_MESSAGE_APPEND) {
-        (void)fprintf(out, " prev %u/t%u", message.index, message.index_term);
-        for (uint32_t i = 0; i < message.count; i++) {
-            (void)fprintf(out, " +%u/t%u", message.index + 1 + i, explore_entry_term(message.entries[i]));
-        }
-        (void)fprintf(out, " commit %u round %u", message.commit, message.round);
-    } else if (message.type == DGRAFT_MESSAGE_APPEND_ACK) {
-        (void)fprintf(out, " match %u round %u", message.index, message.round);
-    } else if (message.type == DGRAFT_MESSAGE_APPEND_REFUSE) {
-        (void)fprintf(out, " prev %u hint %u/t%u round %u reason %u", message.index, message.hint, message.hint_term,
-                      message.round, message.reason);
-    } else {
-        (void)fprintf(out, " of t%u", message.request_term);
-        if (message.reason != 0) {
-            (void)fprintf(out, " reason %u", message.reason);
-        }
-    }
-}
-
 void explore_moves_print(const struct explore *explore, const struct explore_state *state,
-                         const struct explore_move *move, FILE *out)
+                         const struct explore_move *move, const uint8_t *names, FILE *out)
 {
-    const struct row *row = &rows[move->row];
-    (void)fprintf(out, "node %u %s", move->node + 1, row->name);
-    if (row->list == list_arrivals || row->list == list_losses) {
-        const uint32_t shift = row->list == list_arrivals;
-        (void)fputc(' ', out);
-        explore_message_print(explore, move->argument >> shift, out);
-        if (shift != 0 && (move->argument & 1) != 0) {
-            (void)fputs(", long after it heard a leader", out);
-        }
-    } else if (row->make == make_crash) {
-        (void)fprintf(out, " again, %u of %u writes done", move->argument >> 1,
-                      view_of(explore, state, move->node)->write_count);
-        (void)fputs((move->argument & 1) != 0 ? ", and of the next term and vote" : "", out);
-    } else if (row->make == make_durable) {
-        (void)fprintf(out, ": %u of %u", move->argument, view_of(explore, state, move->node)->write_count);
-    } else if ((row->make == make_election || row->make == make_resend) && move->argument != 0) {
-        (void)fputs(", and so long that the others no longer count on a leader", out);
-    }
+    const struct print print = {.out = out, .names = names};
+    (void)fprintf(out, "node %u %s", names[move->node + 1], rows[move->row].name);
+    rows[move->row].print(explore, state, move, &print);
 }

@@ -50,6 +50,7 @@ static bool expand(struct search *search, uint64_t place)
     uint32_t size = 0;
     uint64_t parent = 0;
     uint64_t next = 0;
+    uint32_t order = 0;
     explore_state_unpack(explore, explore_visited_at(&explore->visited, place, &size, &parent, &next), &state);
     const uint32_t count = explore_moves_list(explore, &state, moves);
     for (uint32_t i = 0; i < count; i++) {
@@ -57,7 +58,7 @@ static bool expand(struct search *search, uint64_t place)
         if (!explore_moves_make(explore, &state, &moves[i], &after)) {
             return false;
         }
-        size = explore_state_pack(explore, &after, packed);
+        size = explore_state_pack(explore, &after, packed, &order);
         (void)explore_visited_add(&explore->visited, packed, size, place);
     }
     return true;
@@ -120,12 +121,13 @@ void explore_run(struct explore *explore, struct explore_result *result)
     struct search search = {.explore = explore, .result = result};
     struct explore_state first;
     uint8_t packed[EXPLORE_VISITED_BYTES_MAX];
+    uint32_t order = 0;
     assert(explore->visited.count == 0);
     memset(result, 0, sizeof *result);
     (void)clock_gettime(CLOCK_MONOTONIC, &search.begun);
     explore_state_first(explore, &first);
-    (void)explore_visited_add(&explore->visited, packed, explore_state_pack(explore, &first, packed),
-                              EXPLORE_PLACE_NONE);
+    const uint32_t size = explore_state_pack(explore, &first, packed, &order);
+    (void)explore_visited_add(&explore->visited, packed, size, EXPLORE_PLACE_NONE);
     explore->finding_place = 0;
     walk(&search, &explore->finding_place);
     result->states = explore->visited.count;

@@ -5,6 +5,7 @@
  */
 #include "explore.h"
 #include "explore_history.h"
+#include "explore_queue.h"
 
 #include <assert.h>
 #include <string.h>
@@ -81,6 +82,14 @@ static uint32_t pack(const struct explore *explore, const struct explore_state *
         at = number_put(at, state->messages[i] - before);
         before = state->messages[i];
     }
+    if (explore->options.in_order) {
+        memcpy(at, state->late_writes, explore->options.nodes);
+        at += explore->options.nodes;
+        *at++ = (uint8_t)state->queue_count;
+        for (uint32_t i = 0; i < state->queue_count; i++) {
+            at = number_put(at, state->queue[i]);
+        }
+    }
     assert(at - bytes <= EXPLORE_VISITED_BYTES_MAX);
     return (uint32_t)(at - bytes);
 }
@@ -88,6 +97,7 @@ static uint32_t pack(const struct explore *explore, const struct explore_state *
 void explore_state_unpack(const struct explore *explore, const uint8_t *bytes, struct explore_state *state)
 {
     uint32_t before = 0;
+    memset(state, 0, offsetof(struct explore_state, messages));
     for (uint32_t i = 0; i < explore->options.nodes; i++) {
         bytes = number_get(bytes, &state->nodes[i]);
     }
@@ -101,6 +111,15 @@ void explore_state_unpack(const struct explore *explore, const uint8_t *bytes, s
         bytes = number_get(bytes, &state->messages[i]);
         state->messages[i] += before;
         before = state->messages[i];
+    }
+    state->queue_count = 0;
+    if (explore->options.in_order) {
+        memcpy(state->late_writes, bytes, explore->options.nodes);
+        bytes += explore->options.nodes;
+        state->queue_count = *bytes++;
+        for (uint32_t i = 0; i < state->queue_count; i++) {
+            bytes = number_get(bytes, &state->queue[i]);
+        }
     }
 }
 
@@ -163,12 +182,23 @@ static uint32_t pack_renamed(struct explore *explore, const struct explore_state
         assert(room);
         (void)room;
     }
+    for (uint32_t i = 0; i < explore->options.nodes; i++) {
+        renamed.late_writes[order->names[i + 1] - 1] = state->late_writes[i];
+    }
+    renamed.queue_count = state->queue_count;
+    for (uint32_t i = 0; i < state->queue_count; i++) {
+        const uint32_t item = state->queue[i];
+        renamed.queue[i] = explore_queue_is_write(item)
+                               ? explore_queue_write(order->names[explore_queue_node(item) + 1] - 1u)
+                               : explore_queue_message(rename_message(explore, order, explore_queue_number(item)));
+    }
     return pack(explore, &renamed, bytes);
 }
 
 /* Of all ways to name the nodes, the one whose packed form comes first. It is nearly always the nodes that decide, so
  * that messages are renamed once. */
-uint32_t explore_state_pack(struct explore *explore, const struct explore_state *state, uint8_t *bytes)
+uint32_t explore_state_pack(struct explore *explore, const struct explore_state *state, uint8_t *bytes,
+                            uint32_t *order_number)
 {
     const size_t size = explore->options.nodes * sizeof state->nodes[0];
     uint32_t nodes[EXPLORE_ORDERS_MAX][EXPLORE_NODES_MAX] = {{0}};
@@ -181,6 +211,7 @@ uint32_t explore_state_pack(struct explore *explore, const struct explore_state 
         }
         least = memcmp(nodes[i], nodes[least], size) < 0 ? i : least;
     }
+    *order_number = least;
     for (uint32_t i = least; i < explore->order_count; i++) {
         uint8_t other[EXPLORE_VISITED_BYTES_MAX];
         if (memcmp(nodes[i], nodes[least], size) != 0) {
@@ -194,6 +225,7 @@ uint32_t explore_state_pack(struct explore *explore, const struct explore_state 
         if (other_length < length || (other_length == length && memcmp(other, bytes, length) < 0)) {
             memcpy(bytes, other, other_length);
             length = other_length;
+            *order_number = i;
         }
     }
     return length;

@@ -1,4 +1,6 @@
-/* The shortest run that leads to a finding, made once more from the beginning with the names that nodes have there. */
+/* The shortest run that leads to a finding, made once more from the beginning. States are kept with whatever names come
+ * first; here everybody keeps the name of the beginning.
+ */
 #include "explore.h"
 
 #include <assert.h>
@@ -7,6 +9,7 @@
 struct replay {
     struct explore *explore;
     struct explore_state state;
+    uint8_t names[EXPLORE_NODES_MAX + 1]; /* id of the state: name in the transcript */
     FILE *out;
     uint64_t step;
 };
@@ -33,8 +36,9 @@ static void print_log(const struct explore_log *log, uint8_t durable, uint8_t co
 static void print_node(const struct replay *replay, uint32_t node)
 {
     const struct explore_view *view = explore_nodes_view(&replay->explore->nodes, replay->state.nodes[node]);
-    (void)fprintf(replay->out, "            %u: %-13s term %u", node + 1, role_name(view->role), view->term);
-    (void)fprintf(replay->out, " (disk %u, vote %u)", view->disk.term, view->disk.vote);
+    (void)fprintf(replay->out, "            %u: %-13s term %u", replay->names[node + 1], role_name(view->role),
+                  view->term);
+    (void)fprintf(replay->out, " (disk %u, vote %u)", view->disk.term, replay->names[view->disk.vote]);
     print_log(&view->log, explore_log_common(&view->log, &view->disk.log), view->commit, replay->out);
     (void)fputc('\n', replay->out);
 }
@@ -42,7 +46,7 @@ static void print_node(const struct replay *replay, uint32_t node)
 static void print_step(struct replay *replay, const struct explore_move *move, const struct explore_state *after)
 {
     (void)fprintf(replay->out, "%10llu  ", (unsigned long long)++replay->step);
-    explore_moves_print(replay->explore, &replay->state, move, replay->out);
+    explore_moves_print(replay->explore, &replay->state, move, replay->names, replay->out);
     (void)fputc('\n', replay->out);
     const struct explore_state before = replay->state;
     replay->state = *after;
@@ -51,6 +55,17 @@ static void print_step(struct replay *replay, const struct explore_move *move, c
             print_node(replay, i);
         }
     }
+}
+
+/* Goes on from the state as it is kept, in which id is called order->names[id]. */
+static void adopt(struct replay *replay, const uint8_t *packed, const struct explore_order *order)
+{
+    uint8_t names[EXPLORE_NODES_MAX + 1];
+    for (uint32_t id = 0; id <= EXPLORE_NODES_MAX; id++) {
+        names[order->names[id]] = replay->names[id];
+    }
+    memcpy(replay->names, names, sizeof names);
+    explore_state_unpack(replay->explore, packed, &replay->state);
 }
 
 /* Makes the move that leads to the state at `place`. */
@@ -66,9 +81,12 @@ static void advance(struct replay *replay, uint64_t place)
     const uint8_t *wanted = explore_visited_at(&explore->visited, place, &wanted_size, &parent, &next);
     const uint32_t count = explore_moves_list(explore, &replay->state, moves);
     for (uint32_t i = 0; i < count; i++) {
+        uint32_t order = 0;
         if (explore_moves_make(explore, &replay->state, &moves[i], &after) &&
-            explore_state_pack(explore, &after, packed) == wanted_size && memcmp(packed, wanted, wanted_size) == 0) {
+            explore_state_pack(explore, &after, packed, &order) == wanted_size &&
+            memcmp(packed, wanted, wanted_size) == 0) {
             print_step(replay, &moves[i], &after);
+            adopt(replay, wanted, &explore->orders[order]);
             return;
         }
     }
@@ -110,6 +128,7 @@ void explore_transcript(struct explore *explore, FILE *out)
         (void)explore_visited_at(&explore->visited, place, &size, &place, &next);
     }
     explore_state_first(explore, &replay.state);
+    memcpy(replay.names, explore->orders[0].names, sizeof replay.names);
     for (uint64_t i = count - 1; i > 0; i--) {
         advance(&replay, places[i - 1]);
     }
