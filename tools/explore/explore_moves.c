@@ -134,6 +134,9 @@ static uint32_t list_losses(const struct explore *explore, const struct explore_
 {
     uint32_t arrivals[ARGUMENTS_MAX];
     uint32_t count = 0;
+    if (explore->options.in_order) {
+        return 0; /* what is late may never come */
+    }
     const uint32_t arrival_count = list_arrivals(explore, state, node, arrivals);
     for (uint32_t i = 0; i < arrival_count; i++) {
         if ((arrivals[i] & 1) == 0) {
