@@ -23,8 +23,9 @@ enum explore_budget {
     EXPLORE_BUDGET_DUPLICATES = 5, /* messages that arrive and stay */
     EXPLORE_BUDGET_CRASHES = 6,    /* with a restart */
     EXPLORE_BUDGET_LATE = 7,       /* in order: messages and writes that others overtake, or that never arrive */
-    EXPLORE_BUDGET_TOTAL = 8,
-    EXPLORE_BUDGET_FREE = 8
+    EXPLORE_BUDGET_TRANSFERS = 8,  /* of leadership */
+    EXPLORE_BUDGET_TOTAL = 9,
+    EXPLORE_BUDGET_FREE = 9
 };
 
 struct explore_options {

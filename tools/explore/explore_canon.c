@@ -4,11 +4,12 @@
 #include <state.h>
 #include <string.h>
 
-#define ELECTION_NS  UINT64_C(6400)
-#define HEARTBEAT_NS UINT64_C(640)
-#define NEWS_NS      (HEARTBEAT_NS / 32)
-#define RESEND_NS    (ELECTION_NS / 4)
-#define DRAWN_NS     (ELECTION_NS + ELECTION_NS / 2)
+#define ELECTION_NS    UINT64_C(6400)
+#define HEARTBEAT_NS   UINT64_C(640)
+#define NEWS_NS        (HEARTBEAT_NS / 32)
+#define RESEND_NS      (ELECTION_NS / 4)
+#define DRAWN_NS       (ELECTION_NS + ELECTION_NS / 2)
+#define TOKENS_A_START 16u
 /* A heartbeat's clock began a moment ago: entries that left since then are younger than it, those before are not. */
 #define HEARTBEAT_LEFT_NS (HEARTBEAT_NS - 1)
 
@@ -36,7 +37,11 @@ dgraft_time_ns explore_canon_clock_ns(enum explore_clock clock)
     case EXPLORE_CLOCK_NEWS:
         return EXPLORE_NOW_NS + NEWS_NS;
     case EXPLORE_CLOCK_QUORUM:
+    case EXPLORE_CLOCK_TRANSFER:
         return EXPLORE_NOW_NS + ELECTION_NS;
+    case EXPLORE_CLOCK_HANDOVER:
+    case EXPLORE_CLOCK_READ:
+        return EXPLORE_NOW_NS + HEARTBEAT_NS;
     }
     return EXPLORE_NOW_NS;
 }
@@ -70,6 +75,31 @@ static void times(struct dgraft_core *core)
     clock_set(&core->heartbeat_due_ns, EXPLORE_CLOCK_HEARTBEAT);
     clock_set(&core->news_due_ns, EXPLORE_CLOCK_NEWS);
     clock_set(&core->quorum_check_ns, EXPLORE_CLOCK_QUORUM);
+    core->started_ns = 0; /* the next two are for leases, which are off */
+    memset(core->round_sent_ns, 0, sizeof core->round_sent_ns);
+    for (uint32_t i = 0; i < core->writes_count; i++) {
+        core->writes[i].begun_ns = EXPLORE_NOW_NS; /* and this for stalls, which are not noticed */
+    }
+}
+
+/* A transfer on its way, and the request for reads on its way. */
+static void waits(struct dgraft_core *core)
+{
+    const struct transfer transfer = core->transfer;
+    memset(&core->transfer, 0, sizeof core->transfer);
+    if (transfer.target != 0) {
+        core->transfer.id = transfer.id;
+        core->transfer.target = transfer.target;
+        core->transfer.asked = transfer.asked;
+        core->transfer.term = transfer.term;
+        core->transfer.membership = transfer.membership;
+        core->transfer.deadline_ns = explore_canon_clock_ns(EXPLORE_CLOCK_TRANSFER);
+        core->transfer.repeat_ns =
+            transfer.repeat_ns > core->now_ns ? explore_canon_clock_ns(EXPLORE_CLOCK_HANDOVER) : EXPLORE_NOW_NS;
+    }
+    core->read_term = core->read_asked ? core->read_term : 0;
+    core->read_leader = core->read_asked ? core->read_leader : 0;
+    core->read_repeat_ns = core->read_asked ? explore_canon_clock_ns(EXPLORE_CLOCK_READ) : 0;
 }
 
 /* Brings a ring of items of `size` bytes to its beginning, and clears the rest. */
@@ -125,6 +155,7 @@ static void peer_set(struct dgraft_core *core, struct peer *peer)
     memset(peer, 0, sizeof *peer);
     peer->id = from.id;
     peer->next = 1;
+    peer->store = from.store;
     if (core->role != DGRAFT_ROLE_LEADER) {
         memset(dgraft_core_ring(core, peer), 0, core->config.inflight_max * sizeof(struct sent_append));
         return;
@@ -147,6 +178,16 @@ static void peer_set(struct dgraft_core *core, struct peer *peer)
     peer->looked_up = from.looked_up;
     peer->acked_round = from.acked_round;
     peer->recover_round = from.recover_round;
+    peer->added = from.added;
+    peer->caught_up = from.caught_up;
+    peer->first_round = from.first_round;
+    peer->catch_up_target = from.catch_up_target;
+    peer->catch_up_began_ns = EXPLORE_NOW_NS;
+    peer->foreign = from.foreign;
+    peer->read_token = from.read_token;
+    peer->read_index = from.read_token != 0 ? from.read_index : 0;
+    peer->read_round = from.read_token != 0 ? from.read_round : 0;
+    peer->lag = from.lag;
     peer->inflight_head = from.inflight_head;
     peer->inflight_count = from.inflight_count;
     peer->inflight_bytes = from.inflight_bytes;
@@ -173,6 +214,7 @@ void explore_canon(struct dgraft_core *core)
         peer_set(core, &core->peers[i]);
     }
     refusal_set(core);
+    waits(core);
     times(core);
     core->now_ns = EXPLORE_NOW_NS;
     if (core->role == DGRAFT_ROLE_LEADER) {
@@ -180,7 +222,13 @@ void explore_canon(struct dgraft_core *core)
     } else {
         core->term_start = 0;
         core->round = 0;
+        core->lease_void = false;
     }
+}
+
+void explore_canon_tokens(struct dgraft_core *core, uint32_t starts)
+{
+    core->read_token = (uint64_t)starts * TOKENS_A_START;
 }
 
 void explore_canon_view(const struct explore_host *host, const struct dgraft_core *core, struct explore_view *view)
@@ -198,7 +246,10 @@ void explore_canon_view(const struct explore_host *host, const struct dgraft_cor
                              (core->resend_at_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_RESEND |
                              (core->heartbeat_due_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_HEARTBEAT |
                              (core->news_due_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_NEWS |
-                             (core->quorum_check_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_QUORUM);
+                             (core->quorum_check_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_QUORUM |
+                             (core->transfer.target != 0) << EXPLORE_CLOCK_TRANSFER |
+                             (leads && core->transfer.repeat_ns > EXPLORE_NOW_NS) << EXPLORE_CLOCK_HANDOVER |
+                             (!leads && core->read_asked) << EXPLORE_CLOCK_READ);
     for (uint32_t i = 0; i < host->write_count; i++) {
         view->write_parts |= (uint8_t)((host->writes[i].state & host->writes[i].appends) << i);
     }
@@ -221,6 +272,7 @@ static void rename_members(struct dgraft_membership *members, const uint8_t *nam
     members->voters = rename_set(members->voters, names);
     members->outgoing = rename_set(members->outgoing, names);
     members->learners = rename_set(members->learners, names);
+    members->promote = rename_set(members->promote, names);
 }
 
 /* Peers and their rings stand in the order of ids. */
@@ -262,4 +314,7 @@ void explore_canon_rename(struct dgraft_core *core, const uint8_t *names)
     rename_peers(core, names);
     core->leader = names[core->leader];
     core->granted = rename_set(core->granted, names);
+    core->departing = rename_set(core->departing, names);
+    core->transfer.target = names[core->transfer.target];
+    core->read_leader = names[core->read_leader];
 }

@@ -27,6 +27,9 @@ dgraft_time_ns explore_canon_quiet_ns(void);
 /* Brings a core that has started into its canonical form. */
 void explore_canon(struct dgraft_core *core);
 
+/* Sets the names of a core's READ_REQUESTs after its start: small ones, and none of an earlier start's. */
+void explore_canon_tokens(struct dgraft_core *core, uint32_t starts);
+
 /* Fills in the view of a node, whose core is in canonical form. */
 void explore_canon_view(const struct explore_host *host, const struct dgraft_core *core, struct explore_view *view);
 

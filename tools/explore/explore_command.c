@@ -33,8 +33,8 @@ struct arguments {
     bool quiet;
 };
 
-static const char *const budget_names[EXPLORE_BUDGET_TOTAL] = {"commands", "reads",      "timeouts", "ticks",
-                                                               "losses",   "duplicates", "crashes",  "late"};
+static const char *const budget_names[EXPLORE_BUDGET_TOTAL] = {
+    "commands", "reads", "timeouts", "ticks", "losses", "duplicates", "crashes", "late", "transfers"};
 
 static const char doc[] =
     "Makes every run of a small cluster of real cores, shortest first, and checks every rule after every step.\v"
@@ -52,6 +52,7 @@ static const struct argp_option options[] = {
      "Messages taken away (1); those that never arrive need no such move", 1},
     {"duplicates", KEY_BUDGET + EXPLORE_BUDGET_DUPLICATES, "N", 0, "Messages that arrive once more (1)", 1},
     {"crashes", KEY_BUDGET + EXPLORE_BUDGET_CRASHES, "N", 0, "Crashes, each with a restart (1)", 1},
+    {"transfers", KEY_BUDGET + EXPLORE_BUDGET_TRANSFERS, "N", 0, "Leadership is to go to another node (0)", 1},
     {"late", KEY_BUDGET + EXPLORE_BUDGET_LATE, "N", 0,
      "All comes in the order in which it was sent or written, but for N messages and writes, which may come at any "
      "time or "
@@ -164,17 +165,19 @@ static void print_row(const char *name, uint64_t value)
     (void)printf("%-16s %14llu\n", name, (unsigned long long)value);
 }
 
-/* What is late has no meaning when nothing is in order. */
-static uint32_t budget_count(const struct explore_options *asked)
+/* What is late has no meaning when nothing is in order, and losses have none when it is. */
+static bool applies(const struct explore_options *asked, uint32_t budget)
 {
-    return asked->in_order ? EXPLORE_BUDGET_TOTAL : EXPLORE_BUDGET_LATE;
+    return budget != (asked->in_order ? EXPLORE_BUDGET_LOSSES : EXPLORE_BUDGET_LATE);
 }
 
 static void print_table(const struct explore_options *asked, const struct explore_result *result)
 {
     print_row("nodes", asked->nodes);
-    for (uint32_t i = 0; i < budget_count(asked); i++) {
-        print_row(budget_names[i], asked->budgets[i]);
+    for (uint32_t i = 0; i < EXPLORE_BUDGET_TOTAL; i++) {
+        if (applies(asked, i)) {
+            print_row(budget_names[i], asked->budgets[i]);
+        }
     }
     print_row("depth", result->depth);
     print_row("states", result->states);
@@ -195,8 +198,10 @@ static void print_table(const struct explore_options *asked, const struct explor
 static void print_again(const struct explore_options *asked)
 {
     (void)printf("again: raftctl explore --nodes %u", asked->nodes);
-    for (uint32_t i = 0; i < budget_count(asked); i++) {
-        (void)printf(" --%s %u", budget_names[i], asked->budgets[i]);
+    for (uint32_t i = 0; i < EXPLORE_BUDGET_TOTAL; i++) {
+        if (applies(asked, i)) {
+            (void)printf(" --%s %u", budget_names[i], asked->budgets[i]);
+        }
     }
     (void)printf("%s%s%s\n", asked->pre_votes_apart ? " --pre-votes" : "", asked->disks_prompt ? " --prompt-disks" : "",
                  asked->names_matter ? " --names-matter" : "");

@@ -53,6 +53,15 @@ static void unpack(const struct explore_message *in, struct dgraft_entry *entrie
         out->u.append_refuse = (struct dgraft_append_refuse){
             .prev = in->index, .hint = {in->hint, in->hint_term}, .round = in->round, .reason = in->reason};
         return;
+    case DGRAFT_MESSAGE_TIMEOUT_NOW:
+        out->u.timeout_now = (struct dgraft_timeout_now){.last = {in->index, in->index_term}};
+        return;
+    case DGRAFT_MESSAGE_READ_REQUEST:
+        out->u.read_request = (struct dgraft_read_request){.token = in->token};
+        return;
+    case DGRAFT_MESSAGE_READ_ANSWER:
+        out->u.read_answer = (struct dgraft_read_answer){.token = in->token, .index = in->index};
+        return;
     }
     assert(!"a message of the model has a type");
 }
@@ -136,6 +145,13 @@ static bool run_read(struct explore_nodes *nodes, uint32_t argument, struct expl
     return explore_host_step(nodes, &event, NULL, effects);
 }
 
+static bool run_transfer(struct explore_nodes *nodes, uint32_t argument, struct explore_effects *effects)
+{
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_TRANSFER, .now_ns = EXPLORE_NOW_NS};
+    event.u.transfer = (struct dgraft_event_transfer){.id = 1, .target = argument};
+    return explore_host_step(nodes, &event, NULL, effects);
+}
+
 /* Some WRITEs were done, perhaps unreported; the next may have come as far as term and vote; the rest is lost. */
 static bool run_crash(struct explore_nodes *nodes, uint32_t argument, struct explore_effects *effects)
 {
@@ -152,6 +168,7 @@ static bool run_crash(struct explore_nodes *nodes, uint32_t argument, struct exp
             return false;
         }
     }
+    host->starts++;
     return explore_host_start(nodes, status.self);
 }
 
@@ -170,6 +187,8 @@ bool explore_event_run(struct explore_nodes *nodes, struct explore_event event, 
         return run_read(nodes, event.argument, effects);
     case EXPLORE_EVENT_CRASH:
         return run_crash(nodes, event.argument, effects);
+    case EXPLORE_EVENT_TRANSFER:
+        return run_transfer(nodes, event.argument, effects);
     }
     return explore_nodes_fail(nodes, "no event is of kind %u", event.kind);
 }

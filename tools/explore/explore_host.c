@@ -35,7 +35,7 @@ static uint8_t entry_of(const struct turn *turn, const struct dgraft_action_writ
     if (write->entry_term == 0) {
         return turn->entries[write->skip + nth];
     }
-    const uint8_t content = write->noop ? EXPLORE_CONTENT_NOOP : turn->entries[write->skip + nth];
+    const uint8_t content = write->made == DGRAFT_ENTRY_NOOP ? EXPLORE_CONTENT_NOOP : turn->entries[write->skip + nth];
     return explore_entry((uint32_t)write->entry_term, content);
 }
 
@@ -47,6 +47,9 @@ static bool take_write(struct turn *turn, const struct dgraft_action_write *writ
         write->term > EXPLORE_TERM_MAX) {
         return explore_nodes_fail(turn->nodes, "out of the model's bounds: %u WRITEs, %u entries, terms to %u",
                                   EXPLORE_WRITES_MAX, EXPLORE_LOG_MAX, EXPLORE_TERM_MAX);
+    }
+    if (write->made != 0 && write->made != DGRAFT_ENTRY_NOOP) {
+        return explore_nodes_fail(turn->nodes, "the model does not know entries of kind %u", write->made);
     }
     if (write->keep > log->last || (write->count > 0 && write->first != write->keep + 1)) {
         return explore_nodes_fail(turn->nodes, "I-LM: a WRITE leaves a gap in the log");
@@ -119,6 +122,17 @@ static bool pack(const struct turn *turn, const struct dgraft_action_send *send,
         out->hint_term = (uint8_t)message->u.append_refuse.hint.term;
         out->round = (uint8_t)message->u.append_refuse.round;
         out->reason = (uint8_t)message->u.append_refuse.reason;
+        return true;
+    case DGRAFT_MESSAGE_TIMEOUT_NOW:
+        out->index = (uint8_t)message->u.timeout_now.last.index;
+        out->index_term = (uint8_t)message->u.timeout_now.last.term;
+        return true;
+    case DGRAFT_MESSAGE_READ_REQUEST:
+        out->token = (uint8_t)message->u.read_request.token;
+        return message->u.read_request.token <= UINT8_MAX;
+    case DGRAFT_MESSAGE_READ_ANSWER:
+        out->token = (uint8_t)message->u.read_answer.token;
+        out->index = (uint8_t)message->u.read_answer.index;
         return true;
     }
     return false;
@@ -287,8 +301,12 @@ bool explore_host_start(struct explore_nodes *nodes, dgraft_node_id id)
                                     .runs = runs,
                                     .run_count = run_count,
                                     .membership = {.index = 1, .voters = (UINT64_C(1) << nodes->node_count) - 1}};
+    for (uint32_t i = 0; i < nodes->node_count; i++) {
+        event.u.start.membership.stores[i] = 1; /* written down, so that no leader has to */
+    }
     if (!explore_host_step(nodes, &event, NULL, &effects)) {
         return false;
     }
+    explore_canon_tokens(explore_node_core(nodes->node), host->starts);
     return effects.sent_count == 0 || explore_nodes_fail(nodes, "a node speaks as soon as it starts");
 }

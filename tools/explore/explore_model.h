@@ -77,6 +77,7 @@ struct explore_disk {
 struct explore_host {
     struct explore_disk disk;
     struct explore_log log; /* disk, and what is under way */
+    uint8_t starts;         /* after the first */
     uint8_t write_count;
     struct explore_write writes[EXPLORE_WRITES_MAX];
 };
@@ -91,13 +92,14 @@ struct explore_message {
     uint8_t term;
     uint8_t request_term; /* vote requests and their answers */
     uint8_t transfer;
-    uint8_t index; /* a candidate's last, an append's prev, an acknowledgement's match, the prev that was refused */
+    uint8_t index; /* last, prev, match, the prev that was refused, or a read's */
     uint8_t index_term;
     uint8_t hint;
     uint8_t hint_term;
     uint8_t commit;
     uint8_t round;
     uint8_t reason;
+    uint8_t token;
     uint8_t count;
     uint8_t entries[EXPLORE_LOG_MAX];
 };
@@ -122,8 +124,11 @@ enum explore_clock {
     EXPLORE_CLOCK_ELECTION = 0, /* nobody was heard: a pre-vote */
     EXPLORE_CLOCK_RESEND = 1,   /* vote requests once more */
     EXPLORE_CLOCK_HEARTBEAT = 2,
-    EXPLORE_CLOCK_NEWS = 3,  /* idle followers learn the commit index */
-    EXPLORE_CLOCK_QUORUM = 4 /* a leader has heard no quorum */
+    EXPLORE_CLOCK_NEWS = 3,     /* idle followers learn the commit index */
+    EXPLORE_CLOCK_QUORUM = 4,   /* a leader has heard no quorum */
+    EXPLORE_CLOCK_TRANSFER = 5, /* nobody took over */
+    EXPLORE_CLOCK_HANDOVER = 6, /* TIMEOUT_NOW once more */
+    EXPLORE_CLOCK_READ = 7      /* READ_REQUEST once more */
 };
 
 #endif

@@ -226,6 +226,27 @@ static uint32_t list_quorums(const struct explore *explore, const struct explore
     return list_clock(explore, state, node, EXPLORE_CLOCK_QUORUM);
 }
 
+static uint32_t list_transfer_ends(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                                   uint32_t *arguments)
+{
+    arguments[0] = EXPLORE_CLOCK_TRANSFER;
+    return list_clock(explore, state, node, EXPLORE_CLOCK_TRANSFER);
+}
+
+static uint32_t list_handovers(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                               uint32_t *arguments)
+{
+    arguments[0] = EXPLORE_CLOCK_HANDOVER;
+    return list_clock(explore, state, node, EXPLORE_CLOCK_HANDOVER);
+}
+
+static uint32_t list_requests(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                              uint32_t *arguments)
+{
+    arguments[0] = EXPLORE_CLOCK_READ;
+    return list_clock(explore, state, node, EXPLORE_CLOCK_READ);
+}
+
 static bool make_clock(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
 {
     return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_CLOCK, argument});
@@ -266,12 +287,37 @@ static bool make_proposal(struct explore *explore, struct explore_state *state, 
     return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_PROPOSE, number});
 }
 
+/* A leader, and whoever follows one. */
+static uint32_t list_readers(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                             uint32_t *arguments)
+{
+    arguments[0] = 0;
+    return view_of(explore, state, node)->leader != 0;
+}
+
 static bool make_read(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
 {
     (void)argument;
     const uint32_t number = state->spent[EXPLORE_BUDGET_READS] - 1u;
     explore_history_read(explore, state, number);
     return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_READ, number});
+}
+
+static uint32_t list_transfers(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                               uint32_t *arguments)
+{
+    uint32_t count = 0;
+    for (uint32_t id = 1; id <= explore->options.nodes && list_leaders(explore, state, node, arguments) > 0; id++) {
+        if (id != node + 1) {
+            arguments[count++] = id;
+        }
+    }
+    return count;
+}
+
+static bool make_transfer(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
+{
+    return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_TRANSFER, argument});
 }
 
 static uint32_t list_crashes(const struct explore *explore, const struct explore_state *state, uint32_t node,
@@ -353,6 +399,14 @@ static void print_asking(const struct explore *explore, const struct explore_sta
     (void)fputs(move->argument != 0 ? ", when the others heard no leader for long" : "", print->out);
 }
 
+static void print_target(const struct explore *explore, const struct explore_state *state,
+                         const struct explore_move *move, const struct print *print)
+{
+    (void)explore;
+    (void)state;
+    (void)fprintf(print->out, " node %u", print->names[move->argument]);
+}
+
 static void print_crash(const struct explore *explore, const struct explore_state *state,
                         const struct explore_move *move, const struct print *print)
 {
@@ -367,11 +421,15 @@ static const struct row rows[] = {
     {"has written", EXPLORE_BUDGET_FREE, list_durables, make_durable, print_durable},
     {"tells news of the commit index", EXPLORE_BUDGET_FREE, list_news, make_clock, print_nothing},
     {"takes a command", EXPLORE_BUDGET_COMMANDS, list_leaders, make_proposal, print_nothing},
-    {"takes a read", EXPLORE_BUDGET_READS, list_leaders, make_read, print_nothing},
+    {"takes a read", EXPLORE_BUDGET_READS, list_readers, make_read, print_nothing},
     {"times out", EXPLORE_BUDGET_TIMEOUTS, list_elections, make_election, print_asking},
     {"has heard no quorum for long", EXPLORE_BUDGET_TIMEOUTS, list_quorums, make_clock, print_nothing},
     {"sends heartbeats", EXPLORE_BUDGET_TICKS, list_heartbeats, make_clock, print_nothing},
+    {"says to campaign once more", EXPLORE_BUDGET_TICKS, list_handovers, make_clock, print_nothing},
+    {"asks for a read once more", EXPLORE_BUDGET_TICKS, list_requests, make_clock, print_nothing},
+    {"waits no longer for who is to take over", EXPLORE_BUDGET_TICKS, list_transfer_ends, make_clock, print_nothing},
     {"asks for votes once more", EXPLORE_BUDGET_TICKS, list_resends, make_resend, print_asking},
+    {"is to hand over to", EXPLORE_BUDGET_TRANSFERS, list_transfers, make_transfer, print_target},
     {"waits long or for ever for", EXPLORE_BUDGET_LATE, list_late, make_late, print_next},
     {"will never receive", EXPLORE_BUDGET_LOSSES, list_losses, make_loss, print_arrival},
     {"receives, not for the last time,", EXPLORE_BUDGET_DUPLICATES, list_repeats, make_repeat, print_repeat},

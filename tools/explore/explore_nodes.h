@@ -13,7 +13,7 @@
 /* Neither a node nor a message. */
 #define EXPLORE_NUMBER_NONE UINT32_MAX
 
-/* What can happen to one node. A new event of the core gets a number here, a row in explore_events (explore_event.c)
+/* What can happen to one node. A new event of the core gets a number here, a function in explore_event.c
  * and one in the table of moves (explore_moves.c). */
 enum explore_event_kind {
     EXPLORE_EVENT_ARRIVAL = 1, /* argument: twice the message, plus 1 when no leader was heard for long before */
@@ -21,7 +21,8 @@ enum explore_event_kind {
     EXPLORE_EVENT_DURABLE = 3, /* how many of the WRITEs under way are done, all of which is reported at once */
     EXPLORE_EVENT_PROPOSE = 4, /* the command's number, from 0 */
     EXPLORE_EVENT_READ = 5,    /* the read's number, from 0 */
-    EXPLORE_EVENT_CRASH = 6    /* twice the number of WRITEs that were done, plus 1: of the next, term and vote */
+    EXPLORE_EVENT_CRASH = 6,   /* twice the number of WRITEs that were done, plus 1: of the next, term and vote */
+    EXPLORE_EVENT_TRANSFER = 7 /* to this id */
 };
 
 struct explore_event {

@@ -1,11 +1,34 @@
 #include "explore_cascade.h"
 
-static const char *message_name(uint8_t type)
+static const char *message_name(enum dgraft_message_type type)
 {
-    static const char *const names[] = {"?",          "PRE_VOTE?",    "PRE_VOTE_GRANT", "PRE_VOTE_REFUSE",
-                                        "VOTE?",      "VOTE_GRANT",   "VOTE_REFUSE",    "APPEND",
-                                        "APPEND_ACK", "APPEND_REFUSE"};
-    return type < sizeof names / sizeof names[0] ? names[type] : names[0];
+    switch (type) {
+    case DGRAFT_MESSAGE_PRE_VOTE_REQUEST:
+        return "PRE_VOTE?";
+    case DGRAFT_MESSAGE_PRE_VOTE_GRANT:
+        return "PRE_VOTE_GRANT";
+    case DGRAFT_MESSAGE_PRE_VOTE_REFUSE:
+        return "PRE_VOTE_REFUSE";
+    case DGRAFT_MESSAGE_VOTE_REQUEST:
+        return "VOTE?";
+    case DGRAFT_MESSAGE_VOTE_GRANT:
+        return "VOTE_GRANT";
+    case DGRAFT_MESSAGE_VOTE_REFUSE:
+        return "VOTE_REFUSE";
+    case DGRAFT_MESSAGE_APPEND:
+        return "APPEND";
+    case DGRAFT_MESSAGE_APPEND_ACK:
+        return "APPEND_ACK";
+    case DGRAFT_MESSAGE_APPEND_REFUSE:
+        return "APPEND_REFUSE";
+    case DGRAFT_MESSAGE_TIMEOUT_NOW:
+        return "TIMEOUT_NOW";
+    case DGRAFT_MESSAGE_READ_REQUEST:
+        return "READ?";
+    case DGRAFT_MESSAGE_READ_ANSWER:
+        return "READ_ANSWER";
+    }
+    return "?";
 }
 
 void explore_message_print(const struct explore_message *message, const uint8_t *names, FILE *out)
@@ -25,6 +48,13 @@ void explore_message_print(const struct explore_message *message, const uint8_t 
     } else if (message->type == DGRAFT_MESSAGE_APPEND_REFUSE) {
         (void)fprintf(out, " prev %u hint %u/t%u round %u reason %u", message->index, message->hint, message->hint_term,
                       message->round, message->reason);
+    } else if (message->token != 0) {
+        (void)fprintf(out, " token %u", message->token);
+        if (message->index != 0) {
+            (void)fprintf(out, " index %u", message->index);
+        }
+    } else if (message->type == DGRAFT_MESSAGE_TIMEOUT_NOW) {
+        (void)fprintf(out, " last %u/t%u", message->index, message->index_term);
     } else {
         (void)fprintf(out, " of t%u", message->request_term);
         if (message->reason != 0) {
