@@ -61,9 +61,10 @@ static bool order_next(uint8_t *names, uint32_t count)
     return true;
 }
 
-static void orders_list(struct explore *explore)
+void explore_orders(struct explore *explore)
 {
     uint8_t names[EXPLORE_NODES_MAX + 1];
+    explore->order_count = 0;
     for (uint32_t i = 0; i <= EXPLORE_NODES_MAX; i++) {
         names[i] = (uint8_t)i;
     }
@@ -77,9 +78,10 @@ void explore_open(struct explore *explore, const struct explore_options *options
     memset(explore, 0, sizeof *explore);
     explore->options = *options;
     explore_nodes_open(&explore->nodes, &explore->memory, options->nodes);
+    explore->nodes.bare = options->bare;
     explore_pool_open(&explore->histories, &explore->memory);
     explore_visited_open(&explore->visited, &explore->memory);
-    orders_list(explore);
+    explore_orders(explore);
 }
 
 void explore_close(struct explore *explore)

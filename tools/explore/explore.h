@@ -35,6 +35,7 @@ struct explore_options {
     bool pre_votes_apart; /* pre-votes are messages like others; else they are answered as soon as they are asked */
     bool disks_prompt;    /* a WRITE is durable before anything else happens */
     bool names_matter;    /* states that differ in nodes' names are not one */
+    bool bare;            /* without the core's own checks */
     uint64_t states_max;  /* 0: no bound */
     uint64_t memory_bytes_max;
     uint64_t depth_max; /* 0: no bound */
@@ -107,6 +108,9 @@ const char *explore_options_check(const struct explore_options *options);
 
 void explore_open(struct explore *explore, const struct explore_options *options);
 void explore_close(struct explore *explore);
+
+/* Lists the names that nodes may exchange: all of them, or none when names matter. Part of explore_open. */
+void explore_orders(struct explore *explore);
 
 /* Searches. result->finding is NULL, or the rule that is broken: valid until explore_close. */
 void explore_run(struct explore *explore, struct explore_result *result);

@@ -23,6 +23,7 @@ enum option_key {
     KEY_PRE_VOTES,
     KEY_PROMPT,
     KEY_NAMES,
+    KEY_BARE,
     KEY_EXPECT,
     KEY_QUIET
 };
@@ -62,6 +63,7 @@ static const struct argp_option options[] = {
      2},
     {"prompt-disks", KEY_PROMPT, NULL, 0, "Writes are durable before anything else happens", 2},
     {"names-matter", KEY_NAMES, NULL, 0, "States that differ in the names of nodes are not one", 2},
+    {"bare", KEY_BARE, NULL, 0, "Without the core's own checks", 2},
     {"states", KEY_STATES, "N", 0, "Stop after N states", 3},
     {"depth", KEY_DEPTH, "N", 0, "Stop after N moves", 3},
     {"memory", KEY_MEMORY, "GIB", 0, "Stop at so much memory (4)", 3},
@@ -125,6 +127,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_NAMES:
         arguments->options.names_matter = true;
+        return 0;
+    case KEY_BARE:
+        arguments->options.bare = true;
         return 0;
     case KEY_QUIET:
         arguments->quiet = true;
@@ -203,8 +208,8 @@ static void print_again(const struct explore_options *asked)
             (void)printf(" --%s %u", budget_names[i], asked->budgets[i]);
         }
     }
-    (void)printf("%s%s%s\n", asked->pre_votes_apart ? " --pre-votes" : "", asked->disks_prompt ? " --prompt-disks" : "",
-                 asked->names_matter ? " --names-matter" : "");
+    (void)printf("%s%s%s%s\n", asked->bare ? " --bare" : "", asked->pre_votes_apart ? " --pre-votes" : "",
+                 asked->disks_prompt ? " --prompt-disks" : "", asked->names_matter ? " --names-matter" : "");
 }
 
 int command_explore(int argc, char **argv)

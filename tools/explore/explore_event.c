@@ -15,7 +15,7 @@ static enum dgraft_entry_kind kind_of(uint8_t content)
     return content == EXPLORE_CONTENT_NOOP ? DGRAFT_ENTRY_NOOP : DGRAFT_ENTRY_COMMAND;
 }
 
-static void unpack(const struct explore_message *in, struct dgraft_entry *entries, struct dgraft_message *out)
+void explore_event_message(const struct explore_message *in, struct dgraft_entry *entries, struct dgraft_message *out)
 {
     *out = (struct dgraft_message){.type = in->type, .from = in->from, .term = in->term, .store = 1};
     switch (out->type) {
@@ -75,7 +75,7 @@ static bool run_arrival(struct explore_nodes *nodes, uint32_t argument, struct e
     if ((argument & 1) != 0) {
         event.now_ns = explore_canon_quiet_ns();
     }
-    unpack(&message, entries, &event.u.receive);
+    explore_event_message(&message, entries, &event.u.receive);
     return explore_host_step(nodes, &event, message.entries, effects);
 }
 

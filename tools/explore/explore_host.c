@@ -216,6 +216,14 @@ static bool carry_out(struct turn *turn, const struct dgraft_action *action)
     return explore_nodes_fail(turn->nodes, "the model does not know actions of kind %u", action->kind);
 }
 
+static const char *core_broken(const struct explore_nodes *nodes, const struct dgraft_core *core,
+                               const struct dgraft_event *event)
+{
+    const struct dgraft_core *before = (const struct dgraft_core *)(const void *)nodes->before;
+    const char *broken = dgraft_core_check_step(before, core, event, nodes->actions);
+    return broken != NULL ? broken : dgraft_core_check(core);
+}
+
 static bool step(struct turn *turn, const struct dgraft_event *event)
 {
     struct explore_nodes *nodes = turn->nodes;
@@ -229,9 +237,7 @@ static bool step(struct turn *turn, const struct dgraft_event *event)
         return explore_nodes_fail(nodes, "the core refuses an event of kind %u: %s", event->kind,
                                   dgraft_status_name(status));
     }
-    const char *broken = dgraft_core_check_step((const struct dgraft_core *)(const void *)nodes->before, turn->core,
-                                                event, nodes->actions);
-    broken = broken != NULL ? broken : dgraft_core_check(turn->core);
+    const char *broken = nodes->bare ? NULL : core_broken(nodes, turn->core, event);
     if (broken != NULL) {
         return explore_nodes_fail(nodes, "the core's own rule: %s", broken);
     }

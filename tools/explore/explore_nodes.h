@@ -42,6 +42,7 @@ struct explore_memo; /* one remembered step */
 struct explore_nodes {
     struct explore_memory *memory;
     uint32_t node_count;
+    bool bare; /* the core's own checks are not asked */
     size_t node_bytes;
     struct explore_pool nodes;
     struct explore_pool messages;
@@ -102,6 +103,9 @@ bool explore_nodes_fail(struct explore_nodes *nodes, const char *format, ...) __
 
 /* explore_event.c: lets the event happen to nodes->node, for real. Returns false when a rule was broken. */
 bool explore_event_run(struct explore_nodes *nodes, struct explore_event event, struct explore_effects *effects);
+
+/* explore_event.c: a message as its receiver's core sees it; room for EXPLORE_LOG_MAX entries. */
+void explore_event_message(const struct explore_message *in, struct dgraft_entry *entries, struct dgraft_message *out);
 
 /* explore_host.c: starts the core of nodes->node from its disk. */
 bool explore_host_start(struct explore_nodes *nodes, dgraft_node_id id);
