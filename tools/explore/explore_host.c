@@ -134,6 +134,9 @@ static bool pack(const struct turn *turn, const struct dgraft_action_send *send,
         out->token = (uint8_t)message->u.read_answer.token;
         out->index = (uint8_t)message->u.read_answer.index;
         return true;
+    case DGRAFT_MESSAGE_SNAPSHOT_CHUNK: /* no host of the model makes snapshots */
+    case DGRAFT_MESSAGE_SNAPSHOT_ACK:
+        return false;
     }
     return false;
 }
@@ -212,6 +215,10 @@ static bool carry_out(struct turn *turn, const struct dgraft_action *action)
     case DGRAFT_ACTION_OUTCOME: /* clients' knowledge is not part of the model */
     case DGRAFT_ACTION_NOTICE:
         return true;
+    case DGRAFT_ACTION_SNAPSHOT_STORE: /* no host of the model makes snapshots */
+    case DGRAFT_ACTION_INSTALL:
+    case DGRAFT_ACTION_COMPACT:
+        break;
     }
     return explore_nodes_fail(turn->nodes, "the model does not know actions of kind %u", action->kind);
 }

@@ -27,6 +27,10 @@ static const char *message_name(enum dgraft_message_type type)
         return "READ?";
     case DGRAFT_MESSAGE_READ_ANSWER:
         return "READ_ANSWER";
+    case DGRAFT_MESSAGE_SNAPSHOT_CHUNK:
+        return "SNAPSHOT_CHUNK";
+    case DGRAFT_MESSAGE_SNAPSHOT_ACK:
+        return "SNAPSHOT_ACK";
     }
     return "?";
 }

@@ -166,6 +166,10 @@ static void assert_same_message(const struct dgraft_message *a, const struct dgr
     case DGRAFT_MESSAGE_TIMEOUT_NOW:
         cr_assert(dgraft_position_equal(a->u.timeout_now.last, b->u.timeout_now.last));
         return;
+    case DGRAFT_MESSAGE_SNAPSHOT_CHUNK:
+    case DGRAFT_MESSAGE_SNAPSHOT_ACK:
+        cr_assert_fail("nobody made a snapshot");
+        return;
     }
 }
 
