@@ -5,6 +5,7 @@
 #include <bench_command.h>
 #include <cli_escape.h>
 #include <dgraft/status.h>
+#include <explore_command.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ static const struct command commands[] = {
     {"member", "raftctl member", "add, remove, promote, demote and list members", command_member},
     {"transfer", "raftctl transfer", "hand leadership to another node", command_transfer},
     {"bench", "raftctl bench", "measure what three nodes on this machine commit", command_bench},
+    {"explore", "raftctl explore", "make every run of a small cluster, and check every rule", command_explore},
     {"bench-node", "raftctl bench-node", NULL, command_bench_node},
 };
 
