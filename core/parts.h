@@ -6,6 +6,7 @@
 
 /* layout.c */
 void dgraft_core_peers_build(struct dgraft_core *core);
+bool dgraft_core_offsets_valid(const struct dgraft_core *core);
 
 /* start.c */
 enum dgraft_status dgraft_core_start(struct step *step);

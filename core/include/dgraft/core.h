@@ -65,6 +65,11 @@ size_t dgraft_actions_size(const struct dgraft_config *config);
  * core; there is nothing to close. Returns NULL when the config does not hold. The next call is a step with START. */
 struct dgraft_core *dgraft_core_init(void *memory, const struct dgraft_config *config);
 
+/* Takes a block for a core that was copied out of one before and came back from a file: memory holds dgraft_core_size
+ * bytes, aligned as malloc does, transferred as above; `config` is the one that the core was made with. Returns NULL when
+ * the block is none, or none of this build and config: whatever its bytes are, a step stays within it. */
+struct dgraft_core *dgraft_core_adopt(void *memory, const struct dgraft_config *config);
+
 /* Makes actions in memory of dgraft_actions_size bytes. */
 struct dgraft_actions *dgraft_actions_init(void *memory, const struct dgraft_config *config);
 
