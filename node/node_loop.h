@@ -1,4 +1,4 @@
-/* Two threads, one role of loop owner, one sync at a time.
+/* Two threads, one role of loop owner, one sync at a time (and a third, when there is a flight record to write).
  *
  *            turn: receive, step, send                            asleep
  *                     |                                              |
@@ -37,6 +37,11 @@ struct node_loop {
     pthread_cond_t deputy_wanted;
     bool write_waits;   /* guarded by deputy_lock */
     atomic_bool dozing; /* the deputy sleeps without a limit */
+
+    /* A third thread, which does nothing but write the flight record, where there is one. */
+    bool records;
+    pthread_t recorder;
+    pthread_cond_t recorder_ends; /* with deputy_lock */
 };
 
 /* Makes locks and the descriptor. Returns OK or NO_MEMORY, IO. */
@@ -54,5 +59,6 @@ void dgraft_loop_close(struct node_loop *loop);
 void dgraft_loop_wake(struct node_loop *loop);
 
 dgraft_time_ns dgraft_loop_now_ns(void);
+uint64_t dgraft_loop_wall_clock_ns(void);
 
 #endif
