@@ -5,6 +5,7 @@
 #include <dgraft/message_fields.h>
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #define FIELD(part, member)                                                                                            \
@@ -35,6 +36,8 @@ static const struct flight_field config_fields[] = {
     {#member, offsetof(struct dgraft_##part, member), sizeof(((struct dgraft_##part *)0)->member)},
 #include "flight_config.def"
     {NULL, 0, 0}};
+
+#define NAME_BYTES 64u
 
 #define COUNT(fields) (sizeof fields / sizeof fields[0] - 1)
 
@@ -158,7 +161,9 @@ static void each_of_message(const struct dgraft_message *message, const struct d
     uint64_t values[DGRAFT_MESSAGE_FIELDS_MAX];
     const uint32_t count = dgraft_message_fields_get(message, values);
     for (uint32_t i = 0; i < count; i++) {
-        to->field(to->context, dgraft_message_field_name(message->type, i), values[i]);
+        char name[NAME_BYTES];
+        (void)snprintf(name, sizeof name, "body.%s", dgraft_message_field_name(message->type, i));
+        to->field(to->context, name, values[i]);
     }
 }
 

@@ -2,10 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DIRECTORY      "data"
 #define DATAGRAM_BYTES 1400u
 #define INBOX_MAX      512u
+#define FLIGHT_BYTES   (UINT64_C(64) * 1024 * 1024)
 
 static uint64_t local_time(const struct sim_node *node)
 {
@@ -94,6 +96,10 @@ bool sim_node_format(struct sim_run *run, dgraft_node_id id)
 
     *node = (struct sim_node){.id = id, .run = run, .turn_at_ns = UINT64_MAX};
     snprintf(node->name, sizeof node->name, "n%u", id);
+    if (run->options.flights != NULL) {
+        snprintf(node->flight, sizeof node->flight, "%s/n%u.flight", run->options.flights, id);
+        (void)unlink(node->flight); /* of an earlier run */
+    }
     node->disk = sim_disk_open(sim_random_next(&run->random), &run->counts);
     if (node->disk == NULL) {
         return sim_check_fail(&run->check, "out of memory");
@@ -130,6 +136,13 @@ static void fill_options(struct sim_node *node, struct dgraft_driver_options *op
         .proposals_max = 256,
         .check_invariants = !run->options.bare,
     };
+    if (node->flight[0] != '\0') {
+        options->flight.fs = dgraft_fs_posix(); /* no fault of the simulated disk is to spoil it */
+        options->flight.path = node->flight;
+        options->flight.bytes = FLIGHT_BYTES;
+        options->flight.wall_clock_ns = run->now_ns; /* as in the trace */
+        options->flight.write_through = true;
+    }
     if (run->trace.out != NULL) {
         options->sink.context = node;
         options->sink.log = log_line;

@@ -145,7 +145,8 @@ struct dgraft_flight_field_visitor {
 const char *dgraft_flight_event_name(enum dgraft_event_kind kind);
 const char *dgraft_flight_action_name(enum dgraft_action_kind kind);
 
-/* Calls field() for every number of an event or an action, a message's too, but not for entries and runs. */
+/* Calls field() for every number of an event or an action, a message's too, but not for entries and runs. The name is
+ * valid during the call; those of a message's body begin with "body.". */
 void dgraft_flight_event_fields(const struct dgraft_event *event, const struct dgraft_flight_field_visitor *visitor);
 void dgraft_flight_action_fields(const struct dgraft_action *action, const struct dgraft_flight_field_visitor *visitor);
 
