@@ -11,5 +11,6 @@ int command_get(int argc, char **argv);
 int command_delete(int argc, char **argv);
 int command_load(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_replay(int argc, char **argv);
 
 #endif

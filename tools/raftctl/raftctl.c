@@ -6,6 +6,7 @@
 #include <cli_escape.h>
 #include <dgraft/status.h>
 #include <signal.h>
+#include <sim_command.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,8 @@ static const struct command commands[] = {
     {"delete", "raftctl delete", "remove a key", command_delete},
     {"load", "raftctl load", "store files and directories, or compare them with what is stored", command_load},
     {"status", "raftctl status", "say who leads, who is reachable, and whether all is well", command_status},
+    {"replay", "raftctl replay", "replay a flight record, and say where it differs", command_replay},
+    {"sim", "raftctl sim", "run simulated clusters, each from a seed, and check every rule", command_sim},
     {"bench", "raftctl bench", "measure what three nodes on this machine commit", command_bench},
     {"bench-node", "raftctl bench-node", NULL, command_bench_node},
 };
