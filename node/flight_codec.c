@@ -12,8 +12,11 @@
 #define VALUES_MAX (FLIGHT_EVENT_FIELDS_MAX + DGRAFT_MESSAGE_FIELDS_MAX)
 
 /* The least that one of them takes: what bounds a count by the bytes that remain. */
-#define ENTRY_BYTES_LEAST 9u
+#define ENTRY_BYTES_LEAST 5u
 #define PAIR_BYTES_LEAST  2u
+
+/* Forms of an entry. */
+enum { ENTRY_NEXT = 0, ENTRY_SAME = 1, ENTRY_OTHER = 2 };
 
 uint8_t *dgraft_flight_put(uint8_t *at, const uint8_t *end, uint64_t value)
 {
@@ -62,24 +65,37 @@ static uint64_t unzigzag(uint64_t value)
     return (value >> 1) ^ (0 - (value & 1));
 }
 
+static uint8_t *put_entry(uint8_t *at, const uint8_t *end, const struct dgraft_entry *entry,
+                          const struct dgraft_entry *before)
+{
+    at = dgraft_flight_put(at, end, ENTRY_OTHER);
+    at = dgraft_flight_put(at, end, zigzag(entry->index - before->index));
+    at = dgraft_flight_put(at, end, zigzag(entry->term - before->term));
+    at = dgraft_flight_put(at, end, entry->payload_bytes);
+    at = dgraft_flight_put(at, end, (uint64_t)entry->kind);
+    return dgraft_flight_put(at, end, entry->reserved);
+}
+
+/* Entries of a batch are mostly alike: they cost five bytes each, and little time. */
 static uint8_t *put_entries(uint8_t *at, const uint8_t *end, const struct dgraft_entry *entries, uint32_t count)
 {
-    dgraft_index index = 0;
-    dgraft_term term = 0;
+    static const struct dgraft_entry none;
+    const struct dgraft_entry *before = &none;
     for (uint32_t i = 0; i < count; i++) {
         const struct dgraft_entry *entry = &entries[i];
-        at = dgraft_flight_put(at, end, zigzag(entry->index - (index + 1)));
-        at = dgraft_flight_put(at, end, zigzag(entry->term - term));
-        at = dgraft_flight_put(at, end, entry->payload_bytes);
-        at = dgraft_flight_put(at, end, (uint64_t)entry->kind);
-        at = dgraft_flight_put(at, end, entry->reserved);
+        const uint64_t more = entry->index - before->index;
+        if (entry->term == before->term && entry->payload_bytes == before->payload_bytes &&
+            entry->kind == before->kind && entry->reserved == before->reserved && more <= 1) {
+            at = dgraft_flight_put(at, end, more == 1 ? ENTRY_NEXT : ENTRY_SAME);
+        } else {
+            at = put_entry(at, end, entry, before);
+        }
         if (at == NULL || end - at < 4) {
             return NULL;
         }
         dgraft_put_u32(at, entry->checksum);
         at += 4;
-        index = entry->index;
-        term = entry->term;
+        before = entry;
     }
     return at;
 }
@@ -200,31 +216,42 @@ static bool entry_kind_known(enum dgraft_entry_kind kind)
     return false;
 }
 
-static const struct dgraft_entry *take_entries(struct source *source, struct flight_decoded *out, uint32_t count)
+static void take_entry(struct source *source, const struct dgraft_entry *before, struct dgraft_entry *out)
 {
-    struct dgraft_entry *entries = reserve(source, out, count, ENTRY_BYTES_LEAST, sizeof *entries);
-    dgraft_index index = 0;
-    dgraft_term term = 0;
-    for (uint32_t i = 0; i < count && source->at != NULL; i++) {
-        struct dgraft_entry *entry = &entries[i];
-        *entry = (struct dgraft_entry){0};
-        entry->index = index + 1 + unzigzag(take(source));
-        entry->term = term + unzigzag(take(source));
+    const uint64_t form = take(source);
+    *out = *before;
+    out->index += form == ENTRY_NEXT;
+    if (form == ENTRY_OTHER) {
+        out->index = before->index + unzigzag(take(source));
+        out->term = before->term + unzigzag(take(source));
         const uint64_t payload_bytes = take(source);
         const uint64_t kind = take(source);
         const uint64_t reserved = take(source);
-        if (source->at == NULL || source->end - source->at < 4 || payload_bytes > UINT32_MAX || reserved > UINT32_MAX ||
-            kind > DGRAFT_ENTRY_SESSION || !entry_kind_known((enum dgraft_entry_kind)kind)) {
+        if (payload_bytes > UINT32_MAX || reserved > UINT32_MAX || kind > DGRAFT_ENTRY_SESSION) {
             source->at = NULL;
-            break;
+            return;
         }
-        entry->payload_bytes = (uint32_t)payload_bytes;
-        entry->kind = (enum dgraft_entry_kind)kind;
-        entry->reserved = (uint32_t)reserved;
-        entry->checksum = dgraft_get_u32(source->at);
-        source->at += 4;
-        index = entry->index;
-        term = entry->term;
+        out->payload_bytes = (uint32_t)payload_bytes;
+        out->kind = (enum dgraft_entry_kind)kind;
+        out->reserved = (uint32_t)reserved;
+    }
+    const bool shorter = out->index - before->index <= 1 && out->term == before->term && out->kind == before->kind &&
+                         out->payload_bytes == before->payload_bytes && out->reserved == before->reserved;
+    if (source->at == NULL || source->end - source->at < 4 || form > ENTRY_OTHER || !entry_kind_known(out->kind) ||
+        (form == ENTRY_OTHER && shorter)) {
+        source->at = NULL; /* one entry, one form */
+        return;
+    }
+    out->checksum = dgraft_get_u32(source->at);
+    source->at += 4;
+}
+
+static const struct dgraft_entry *take_entries(struct source *source, struct flight_decoded *out, uint32_t count)
+{
+    static const struct dgraft_entry none;
+    struct dgraft_entry *entries = reserve(source, out, count, ENTRY_BYTES_LEAST, sizeof *entries);
+    for (uint32_t i = 0; i < count && source->at != NULL; i++) {
+        take_entry(source, i == 0 ? &none : &entries[i - 1], &entries[i]);
     }
     return entries;
 }
@@ -327,33 +354,49 @@ void dgraft_flight_decoded_free(struct flight_decoded *decoded)
     *decoded = (struct flight_decoded){.array = NULL};
 }
 
-/* Numbers of many actions are hashed together. */
+/* Numbers of many actions are hashed together, with the hash of those before as the first of them. */
 #define HASH_VALUES 160u
+
+struct hashing {
+    uint64_t values[HASH_VALUES];
+    uint32_t count;
+};
+
+static uint64_t digest(struct hashing *hashing)
+{
+    hashing->values[0] = XXH3_64bits(hashing->values, hashing->count * sizeof hashing->values[0]);
+    hashing->count = 1;
+    return hashing->values[0];
+}
+
+static void hash_action(struct hashing *hashing, const struct dgraft_action *action)
+{
+    const struct flight_layout *layout = dgraft_flight_action_layout(action->kind);
+    if (HASH_VALUES - hashing->count < 1 + FLIGHT_ACTION_FIELDS_MAX + DGRAFT_MESSAGE_FIELDS_MAX) {
+        (void)digest(hashing);
+    }
+    hashing->values[hashing->count++] = (uint64_t)action->kind;
+    if (layout != NULL) {
+        dgraft_flight_fields_get(layout, &action->u, hashing->values + hashing->count);
+        hashing->count += layout->count;
+    }
+    if (action->kind == DGRAFT_ACTION_SEND) {
+        hashing->count += dgraft_message_fields_get(&action->u.send.message, hashing->values + hashing->count);
+    }
+}
 
 uint64_t dgraft_flight_hash_actions(uint64_t chain, enum dgraft_status status, const struct dgraft_actions *actions)
 {
-    uint64_t values[HASH_VALUES];
-    uint32_t count = 0;
-    values[count++] = (uint64_t)status;
-    values[count++] = status == DGRAFT_OK ? actions->wake_at_ns : 0; /* of a step before, when this one was refused */
-    values[count++] = actions->count;
+    struct hashing hashing;
+    hashing.values[0] = chain;
+    hashing.values[1] = (uint64_t)status;
+    hashing.values[2] = status == DGRAFT_OK ? actions->wake_at_ns : 0; /* of a step before, when this one was refused */
+    hashing.values[3] = actions->count;
+    hashing.count = 4;
     for (uint32_t i = 0; i < actions->count; i++) {
-        const struct dgraft_action *action = &actions->items[i];
-        const struct flight_layout *layout = dgraft_flight_action_layout(action->kind);
-        if (HASH_VALUES - count < 1 + FLIGHT_ACTION_FIELDS_MAX + DGRAFT_MESSAGE_FIELDS_MAX) {
-            chain = XXH3_64bits_withSeed(values, count * sizeof values[0], chain);
-            count = 0;
-        }
-        values[count++] = (uint64_t)action->kind;
-        if (layout != NULL) {
-            dgraft_flight_fields_get(layout, &action->u, values + count);
-            count += layout->count;
-        }
-        if (action->kind == DGRAFT_ACTION_SEND) {
-            count += dgraft_message_fields_get(&action->u.send.message, values + count);
-        }
+        hash_action(&hashing, &actions->items[i]);
     }
-    return XXH3_64bits_withSeed(values, count * sizeof values[0], chain);
+    return digest(&hashing);
 }
 
 uint64_t dgraft_flight_action_kinds(const struct dgraft_actions *actions)

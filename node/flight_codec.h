@@ -6,8 +6,10 @@
  *   START    then its runs {first, term}, each less the one before, and its damage {first, last}, likewise
  *   RECEIVE  then the body's numbers (wire/messages.def), and, of an APPEND, its entries
  *   PROPOSE  then its entries
- *   entry    = {index less that of the entry before + 1, term less that before: zigzag}, payload_bytes, kind, reserved,
- *              checksum (4 bytes, little-endian)
+ *   entry    = 0, checksum: the index is one more than that of the entry before, all else but the checksum is the same
+ *            | 1, checksum: the index is the same, too
+ *            | 2, {index, term} less those of the entry before (zigzag), payload_bytes, kind, reserved, checksum
+ *              The checksum is 4 bytes, little-endian; before the first entry stands one of zeros.
  */
 #ifndef DGRAFT_FLIGHT_CODEC_H
 #define DGRAFT_FLIGHT_CODEC_H

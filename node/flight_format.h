@@ -4,17 +4,21 @@
  *   header   0 magic "dgfl"   4 version u16   8 XXH3-64 of the header from 16 on, seeded with bytes 0 to 7
  *            16 bytes of a block u32   20 count of blocks u32   24 cluster   32 node u32   the rest is zero
  *   block  = header (512 bytes), image of the core (padded with zeros to 8), records
- *   header   0 magic "dgfb"   4 1 open, 2 full (u32)   8 XXH3-64 likewise   16 number, from 1   24 start of the node,
- * from 1 32 number of the first event   40 events lost before it   48 the core's time before it 56 chained hash of the
- * actions before it   64 XXH3-64 of the core's block   72 fingerprint of the build 80 time of day   88 bytes of the
- * core's block   96 bytes of the image u32 100 bytes of the block known written u32   104 version of the library, 24
- * bytes 128 count of the config's numbers u32   136 these (flight_config.def) record = length of the body, body, low
- * half of XXH3-64 of the body seeded with number of the block * 2^32 + place in it (u32) body   = 1, event | 2, status,
- * count of actions, set of their kinds, low half of the chained hash (u32) | 3, XXH3-64 of the core's block | 4, at a
- * clean close
+ *   header   0 magic "dgfb"   4 1 open, 2 full (u32)   8 XXH3-64 likewise   16 number, from 1
+ *            24 start of the node, from 1   32 number of the first event   40 events lost before it
+ *            48 the core's time before it   56 hash of the actions before it   64 XXH3-64 of the core's block
+ *            72 fingerprint of the build   80 time of day   88 bytes of the core's block
+ *            96 bytes of the image u32   100 bytes of the block known written u32
+ *            104 version of the library, 24 bytes   128 count of the config's numbers u32   136 these
+ *   record = length of the body, body, sum u32: the low half of XXH3-64 of the body
+ *            + number of the block * 0x9e3779b1 + place in it * 0x85ebca77
+ *   body   = 1, event
+ *          | 2, status, count of actions, set of their kinds, low half of their hash (u32)
+ *          | 3, XXH3-64 of the core's block
+ *          | 4, at a clean close
  *
- * Numbers without a width are 8 bytes in headers and LEB128 in records. The chained hash of a step's actions is seeded
- * with that of the step before.
+ * Numbers without a width are 8 bytes in headers and LEB128 in records. The hash of a step's actions begins with that
+ * of the step before.
  */
 #ifndef DGRAFT_FLIGHT_FORMAT_H
 #define DGRAFT_FLIGHT_FORMAT_H

@@ -73,11 +73,28 @@ static bool begins_with_start(const struct replay *replay)
     return body != NULL && body_bytes > 1 && body[0] == FLIGHT_RECORD_EVENT && body[1] == DGRAFT_EVENT_START;
 }
 
-/* Makes a core for a stretch; NULL when that cannot be done, and why was found. */
+/* Makes a core of the block's image; NULL when that is damaged. */
+static struct dgraft_core *core_of_image(struct replay *replay)
+{
+    const struct flight_block_header *header = &replay->reader.block_header;
+    const bool readable = read_image(replay);
+    memcpy(replay->core_memory, replay->image, replay->core_bytes);
+    struct dgraft_core *core = readable ? dgraft_core_adopt(replay->core_memory, &header->config) : NULL;
+    if (core == NULL) {
+        find(replay, DGRAFT_SEVERITY_DAMAGE, "block %llu: the image of the core before event %llu %s",
+             (unsigned long long)header->number, (unsigned long long)header->first,
+             readable ? "is none that a core can be in" : "is damaged");
+    }
+    return core;
+}
+
+/* Makes a core for a stretch; NULL when that cannot be done, and why was found. What begins with START needs no image.
+ */
 static struct dgraft_core *make_core(struct replay *replay)
 {
     const struct flight_block_header *header = &replay->reader.block_header;
-    if (begins_with_start(replay)) {
+    struct dgraft_core *core = replay->same_core ? core_of_image(replay) : NULL;
+    if (core == NULL && begins_with_start(replay)) {
         return dgraft_core_init(replay->core_memory, &header->config);
     }
     if (!replay->same_core) {
@@ -87,19 +104,6 @@ static struct dgraft_core *make_core(struct replay *replay)
             "node's START is no longer there: replay it with a raftctl of that build",
             (unsigned long long)header->first, header->version);
         replay->others++;
-        return NULL;
-    }
-    if (!read_image(replay)) {
-        find(replay, DGRAFT_SEVERITY_DAMAGE, "block %llu: the image of the core before event %llu is damaged",
-             (unsigned long long)header->number, (unsigned long long)header->first);
-        return NULL;
-    }
-    memcpy(replay->core_memory, replay->image, replay->core_bytes);
-    struct dgraft_core *core = dgraft_core_adopt(replay->core_memory, &header->config);
-    if (core == NULL) {
-        find(replay, DGRAFT_SEVERITY_DAMAGE,
-             "block %llu: the image of the core before event %llu is none that a core can be in",
-             (unsigned long long)header->number, (unsigned long long)header->first);
     }
     return core;
 }

@@ -157,7 +157,8 @@ enum bench_verdict bench_cluster_measure(const struct bench_settings *settings, 
         (void)snprintf(why->text, sizeof why->text, "no free ports: %s", strerror(errno));
     }
     for (unsigned i = 0; i < BENCH_NODES; i++) {
-        setups[i] = (struct bench_child_setup){.side = side, .id = i + 1, .datagram_bytes = settings->datagram_bytes};
+        setups[i] = (struct bench_child_setup){
+            .side = side, .id = i + 1, .datagram_bytes = settings->datagram_bytes, .record = settings->record};
         memcpy(setups[i].ports, ports, sizeof ports);
         (void)snprintf(setups[i].directory, sizeof setups[i].directory, "%.480s/n%u", directory, i + 1);
         processes[i] = (struct bench_process){.control = -1};

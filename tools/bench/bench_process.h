@@ -48,6 +48,7 @@ struct bench_child_setup {
     uint32_t id; /* 1 to BENCH_NODES */
     uint32_t datagram_bytes;
     uint16_t ports[BENCH_NODES];
+    bool record; /* a node that keeps a flight record: SIDE is "recorded" */
 };
 
 /* Starts this program again as a child that ends when its parent does, and after deadline_s seconds in any case.
