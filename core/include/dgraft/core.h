@@ -66,8 +66,8 @@ size_t dgraft_actions_size(const struct dgraft_config *config);
 struct dgraft_core *dgraft_core_init(void *memory, const struct dgraft_config *config);
 
 /* Takes a block for a core that was copied out of one before and came back from a file: memory holds dgraft_core_size
- * bytes, aligned as malloc does, transferred as above; `config` is the one that the core was made with. Returns NULL when
- * the block is none, or none of this build and config: whatever its bytes are, a step stays within it. */
+ * bytes, aligned as malloc does, transferred as above; `config` is the one that the core was made with. Returns NULL
+ * when the block is none, or none of this build and config: whatever its bytes are, a step stays within it. */
 struct dgraft_core *dgraft_core_adopt(void *memory, const struct dgraft_config *config);
 
 /* Makes actions in memory of dgraft_actions_size bytes. */
