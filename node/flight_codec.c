@@ -250,7 +250,7 @@ static const struct dgraft_entry *take_entries(struct source *source, struct fli
 {
     static const struct dgraft_entry none;
     struct dgraft_entry *entries = reserve(source, out, count, ENTRY_BYTES_LEAST, sizeof *entries);
-    for (uint32_t i = 0; i < count && source->at != NULL; i++) {
+    for (uint32_t i = 0; i < count && entries != NULL && source->at != NULL; i++) {
         take_entry(source, i == 0 ? &none : &entries[i - 1], &entries[i]);
     }
     return entries;
@@ -263,14 +263,14 @@ static void take_start(struct source *source, struct flight_decoded *out)
     _Static_assert(sizeof(struct dgraft_term_run) == sizeof(struct dgraft_damage), "one array has room for both");
     struct dgraft_term_run *runs = reserve(source, out, pairs, PAIR_BYTES_LEAST, sizeof *runs);
     struct dgraft_term_run before = {0, 0};
-    for (uint32_t i = 0; i < start->run_count && source->at != NULL; i++) {
+    for (uint32_t i = 0; i < start->run_count && runs != NULL && source->at != NULL; i++) {
         before.first += take(source);
         before.term += take(source);
         runs[i] = before;
     }
     struct dgraft_damage *damage = runs == NULL ? NULL : (struct dgraft_damage *)(void *)(runs + start->run_count);
     uint64_t last = 0;
-    for (uint32_t i = 0; i < start->damage_count && source->at != NULL; i++) {
+    for (uint32_t i = 0; i < start->damage_count && damage != NULL && source->at != NULL; i++) {
         damage[i].first = last + take(source);
         damage[i].last = damage[i].first + take(source);
         last = damage[i].last;

@@ -149,42 +149,43 @@ const char *dgraft_flight_action_name(enum dgraft_action_kind kind)
     return layout != NULL ? layout->name : "?";
 }
 
-static void each(const struct flight_layout *layout, const void *part, const struct dgraft_flight_field_visitor *to)
+static void each(const struct flight_layout *layout, const void *part,
+                 const struct dgraft_flight_field_visitor *visitor)
 {
     for (uint32_t i = 0; i < layout->count; i++) {
-        to->field(to->context, layout->fields[i].name, get(&layout->fields[i], part));
+        visitor->field(visitor->context, layout->fields[i].name, get(&layout->fields[i], part));
     }
 }
 
-static void each_of_message(const struct dgraft_message *message, const struct dgraft_flight_field_visitor *to)
+static void each_of_message(const struct dgraft_message *message, const struct dgraft_flight_field_visitor *visitor)
 {
     uint64_t values[DGRAFT_MESSAGE_FIELDS_MAX];
     const uint32_t count = dgraft_message_fields_get(message, values);
     for (uint32_t i = 0; i < count; i++) {
         char name[NAME_BYTES];
         (void)snprintf(name, sizeof name, "body.%s", dgraft_message_field_name(message->type, i));
-        to->field(to->context, name, values[i]);
+        visitor->field(visitor->context, name, values[i]);
     }
 }
 
-void dgraft_flight_event_fields(const struct dgraft_event *event, const struct dgraft_flight_field_visitor *to)
+void dgraft_flight_event_fields(const struct dgraft_event *event, const struct dgraft_flight_field_visitor *visitor)
 {
     const struct flight_layout *layout = dgraft_flight_event_layout(event->kind);
     if (layout != NULL) {
-        each(layout, &event->u, to);
+        each(layout, &event->u, visitor);
     }
     if (event->kind == DGRAFT_EVENT_RECEIVE) {
-        each_of_message(&event->u.receive, to);
+        each_of_message(&event->u.receive, visitor);
     }
 }
 
-void dgraft_flight_action_fields(const struct dgraft_action *action, const struct dgraft_flight_field_visitor *to)
+void dgraft_flight_action_fields(const struct dgraft_action *action, const struct dgraft_flight_field_visitor *visitor)
 {
     const struct flight_layout *layout = dgraft_flight_action_layout(action->kind);
     if (layout != NULL) {
-        each(layout, &action->u, to);
+        each(layout, &action->u, visitor);
     }
     if (action->kind == DGRAFT_ACTION_SEND) {
-        each_of_message(&action->u.send.message, to);
+        each_of_message(&action->u.send.message, visitor);
     }
 }
