@@ -44,7 +44,7 @@ static void add_event(struct words *words, const struct replay *replay)
 static void add_kinds(struct words *words, uint64_t count, uint64_t kinds)
 {
     const char *separator = ": ";
-    add(words, "%llu actions", (unsigned long long)count);
+    add(words, "%llu %s", (unsigned long long)count, count == 1 ? "action" : "actions");
     for (uint32_t kind = 0; kind < 64; kind++) {
         if ((kinds >> kind & 1) != 0) {
             add(words, "%s%s", separator, dgraft_flight_action_name((enum dgraft_action_kind)kind));
