@@ -71,7 +71,7 @@ static const char *fault_of(const struct dgraft_config *config)
     if (config->compact_slow_max < config->compact_tail) {
         return "compact_slow_max must be at least compact_tail";
     }
-    return NULL;
+    return config->reserved == 0 ? NULL : "reserved must be 0";
 }
 
 enum dgraft_status dgraft_config_check(const struct dgraft_config *config, const char **why)

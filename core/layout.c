@@ -24,9 +24,31 @@ static size_t reads_bytes(const struct dgraft_config *config)
     return aligned(config->reads_max * sizeof(struct waiting_read));
 }
 
+static size_t runs_offset(void)
+{
+    return aligned(sizeof(struct dgraft_core));
+}
+
+static size_t inflight_offset(const struct dgraft_config *config)
+{
+    return runs_offset() + runs_bytes(config);
+}
+
+static size_t reads_offset(const struct dgraft_config *config)
+{
+    return inflight_offset(config) + inflight_bytes(config);
+}
+
 size_t dgraft_core_size(const struct dgraft_config *config)
 {
-    return aligned(sizeof(struct dgraft_core)) + runs_bytes(config) + inflight_bytes(config) + reads_bytes(config);
+    return reads_offset(config) + reads_bytes(config);
+}
+
+/* Returns whether the parts of a block lie where its config puts them. */
+bool dgraft_core_offsets_valid(const struct dgraft_core *core)
+{
+    return core->runs_offset == runs_offset() && core->inflight_offset == inflight_offset(&core->config) &&
+           core->reads_offset == reads_offset(&core->config);
 }
 
 /* The most that one step emits: to each peer an empty append, a SEND of entries, a LOOKUP and chunks of a snapshot (5
@@ -52,9 +74,9 @@ struct dgraft_core *dgraft_core_init(void *memory, const struct dgraft_config *c
     struct dgraft_core *core = memory;
     memset(memory, 0, dgraft_core_size(config));
     core->config = *config;
-    core->runs_offset = aligned(sizeof *core);
-    core->inflight_offset = core->runs_offset + runs_bytes(config);
-    core->reads_offset = core->inflight_offset + inflight_bytes(config);
+    core->runs_offset = runs_offset();
+    core->inflight_offset = inflight_offset(config);
+    core->reads_offset = reads_offset(config);
     core->random = config->seed;
     core->role = DGRAFT_ROLE_FOLLOWER;
     core->election_deadline_ns = DGRAFT_CORE_NEVER;

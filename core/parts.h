@@ -24,6 +24,9 @@ void dgraft_core_departing_add(struct dgraft_core *core);
 void dgraft_core_departing_end(struct dgraft_core *core);
 void dgraft_core_departing_progress(struct step *step);
 
+/* layout.c */
+bool dgraft_core_offsets_valid(const struct dgraft_core *core);
+
 /* start.c */
 enum dgraft_status dgraft_core_start(struct step *step);
 

@@ -83,6 +83,10 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
     if (!dgraft_record_ring_reserve(&driver->ring, DRIVER_MADE_ROOM)) {
         return DGRAFT_STATUS_NO_MEMORY;
     }
+    status = dgraft_driver_flight_open(driver, why);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
     dgraft_driver_step(driver, &event);
     return DGRAFT_OK;
 }
@@ -254,6 +258,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
     driver->wall_ns = wall_ns;
     driver->turns++;
     driver->more_waits = false;
+    dgraft_driver_flight_turn(driver);
     dgraft_driver_complete_write(driver);
     /* Without memory for an entry of the core's own nothing may be stepped: the next turn tries again. */
     if (!dgraft_record_ring_reserve(&driver->ring, DRIVER_MADE_ROOM) || !dgraft_window_reserve(&driver->window, 2)) {
@@ -349,6 +354,7 @@ void dgraft_driver_abandon(struct dgraft_driver *driver)
         dgraft_fragments_close(driver->fragments);
         dgraft_fragments_close(driver->client_fragments);
     }
+    dgraft_flight_abandon(driver->flight);
     free(driver->core_before);
     free(driver->core);
     free(driver->actions);
@@ -403,5 +409,7 @@ void dgraft_driver_close(struct dgraft_driver *driver)
     if (status != DGRAFT_OK && !driver->poisoned) {
         dgraft_driver_log(driver, DGRAFT_LOG_ERROR, "closing %s: %s", driver->options.directory, why.text);
     }
+    dgraft_flight_close(driver->flight, driver->core);
+    driver->flight = NULL;
     dgraft_driver_abandon(driver);
 }

@@ -13,6 +13,7 @@
  *   driver_sessions.c   client sessions and the log's time
  *   driver_apply.c      committed entries go to the state machine
  *   driver_status.c     what people see
+ *   driver_flight.c     the flight recorder beside the core
  */
 #ifndef DGRAFT_NODE_DRIVER_STATE_H
 #define DGRAFT_NODE_DRIVER_STATE_H
@@ -96,6 +97,8 @@ struct dgraft_driver {
     struct dgraft_core *core;
     struct dgraft_core *core_before; /* the block before a step, when invariants are checked */
     struct dgraft_actions *actions;
+    struct dgraft_flight *flight; /* NULL: nothing is recorded */
+    bool flight_failed;           /* and it was said */
     dgraft_time_ns now_ns;
     uint64_t wall_ns;
     struct dgraft_event answers[DRIVER_ANSWERS_MAX]; /* ring: first, count */
@@ -197,6 +200,11 @@ void dgraft_driver_take_back(struct dgraft_driver *driver);
 void dgraft_driver_step(struct dgraft_driver *driver, struct dgraft_event *event);
 /* Queues an answer to the core; it is stepped before dgraft_driver_step returns. */
 void dgraft_driver_answer_core(struct dgraft_driver *driver, const struct dgraft_event *event);
+
+/* driver_flight.c */
+enum dgraft_status dgraft_driver_flight_open(struct dgraft_driver *driver, struct dgraft_why *why);
+/* Once a turn: the time of day, and whether the recorder has failed. */
+void dgraft_driver_flight_turn(struct dgraft_driver *driver);
 
 /* driver_receive.c */
 void dgraft_driver_receive(struct dgraft_driver *driver);

@@ -30,6 +30,10 @@ void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driv
     status->cache_bytes = driver->window.bytes;
     status->turns = driver->turns;
     status->steps = driver->steps;
+    status->records = driver->flight != NULL;
+    if (driver->flight != NULL) {
+        dgraft_flight_stats(driver->flight, &status->flight);
+    }
     status->poisoned = driver->poisoned;
     status->poisoned_why = driver->poisoned_why;
 }

@@ -127,6 +127,7 @@ static void carry_out(struct dgraft_driver *driver, const struct dgraft_action *
 /* A broken rule means that going on could lose data: say which, and stop. */
 static void broken(const struct dgraft_driver *driver, const char *rule)
 {
+    dgraft_driver_flight_save(driver);
     (void)fprintf(stderr, "dgraft: node %u: broken invariant: %s\n", driver->identity.node, rule);
     abort();
 }
@@ -137,8 +138,14 @@ static void step_once(struct dgraft_driver *driver, struct dgraft_event *event)
     if (driver->core_before != NULL) {
         memcpy(driver->core_before, driver->core, dgraft_core_size(&driver->options.core));
     }
+    if (driver->flight != NULL) {
+        dgraft_flight_event(driver->flight, driver->core, event);
+    }
     enum dgraft_status status = dgraft_step(driver->core, event, driver->actions);
     driver->steps++;
+    if (driver->flight != NULL) {
+        dgraft_flight_actions(driver->flight, driver->core, status, driver->actions);
+    }
     if (status != DGRAFT_OK) {
         (void)fprintf(stderr, "dgraft: event %d: %s\n", (int)event->kind, dgraft_status_text(status));
         broken(driver, "the driver makes only events that the core allows");

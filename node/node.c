@@ -173,6 +173,9 @@ static void driver_options(const struct dgraft_node_options *options, dgraft_nod
                                           .cache_bytes_max = options->cache_bytes_max,
                                           .small_bytes = options->small_bytes,
                                           .fragment_seed = seeds[0] ^ dgraft_loop_now_ns(),
+                                          .flight = {.path = options->flight_path,
+                                                     .bytes = options->flight_bytes,
+                                                     .wall_clock_ns = dgraft_loop_wall_clock_ns()},
                                           .check_invariants = options->check_invariants};
     dgraft_config_defaults(&out->core, id);
     out->core.members_max = DGRAFT_MEMBERS_MAX;
@@ -257,6 +260,7 @@ static enum dgraft_status open_parts(struct dgraft_node *node, const struct dgra
     if (status != DGRAFT_OK) {
         return status;
     }
+    node->loop.records = options->flight_path != NULL;
     status = dgraft_loop_start(&node->loop);
     if (status != DGRAFT_OK) {
         (void)snprintf(why->text, sizeof why->text, "threads cannot be started: %s", dgraft_status_text(status));
@@ -289,6 +293,11 @@ enum dgraft_status dgraft_node_open(const struct dgraft_node_options *options, s
     }
     *out = node;
     return DGRAFT_OK;
+}
+
+void dgraft_node_flight_save(const struct dgraft_node *node)
+{
+    dgraft_driver_flight_save(node->loop.driver);
 }
 
 void dgraft_node_close(struct dgraft_node *node)

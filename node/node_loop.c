@@ -14,6 +14,9 @@
 /* Looks without a new sync after which the deputy dozes off. */
 #define DEPUTY_IDLE_LOOKS 50u
 
+/* How often the flight record is written: the recorder has room for what comes meanwhile. */
+#define RECORD_EVERY_NS UINT64_C(50000000)
+
 /* Values of node_loop.role. */
 #define OWNS(thread)  (2u * (thread))
 #define SYNCS(thread) (2u * (thread) + 1u)
@@ -29,6 +32,11 @@ static dgraft_time_ns read_clock(clockid_t clock)
 dgraft_time_ns dgraft_loop_now_ns(void)
 {
     return read_clock(CLOCK_BOOTTIME);
+}
+
+uint64_t dgraft_loop_wall_clock_ns(void)
+{
+    return read_clock(CLOCK_REALTIME);
 }
 
 void dgraft_loop_wake(struct node_loop *loop)
@@ -109,7 +117,7 @@ static bool sync_here(struct node_loop *loop, uint32_t self)
 static void own(struct node_loop *loop, uint32_t self)
 {
     (void)pthread_mutex_lock(&loop->turn);
-    dgraft_driver_turn(loop->driver, dgraft_loop_now_ns(), read_clock(CLOCK_REALTIME));
+    dgraft_driver_turn(loop->driver, dgraft_loop_now_ns(), dgraft_loop_wall_clock_ns());
     bool write = dgraft_driver_write_ready(loop->driver);
     bool here = write && !dgraft_driver_write_keeps_others_waiting(loop->driver);
     /* From here on a proposal wakes the loop; one that came before is seen by wake_at. */
@@ -129,6 +137,13 @@ static void own(struct node_loop *loop, uint32_t self)
     atomic_store(&loop->asleep, false);
 }
 
+static void wait_for(pthread_cond_t *wanted, pthread_mutex_t *lock, uint64_t duration_ns)
+{
+    uint64_t at = read_clock(CLOCK_MONOTONIC) + duration_ns;
+    struct timespec until = {.tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S)};
+    (void)pthread_cond_timedwait(wanted, lock, &until);
+}
+
 /* Sleeps until a write is handed over or it is time to look at the owner again. A deputy that has long seen nothing
  * sleeps without a limit, and says so first: an owner that begins to sync stores its role before it looks whether the
  * deputy dozes, and the deputy stores that it dozes before it looks at the role, so that one of them sees the other. */
@@ -138,9 +153,7 @@ static void wait_as_deputy(struct node_loop *loop, bool doze, uint32_t owner_idl
     if (doze && atomic_load(&loop->role) == owner_idle) {
         (void)pthread_cond_wait(&loop->deputy_wanted, &loop->deputy_lock);
     } else {
-        uint64_t at = read_clock(CLOCK_MONOTONIC) + DEPUTY_PATIENCE_NS;
-        struct timespec until = {.tv_sec = (time_t)(at / NS_PER_S), .tv_nsec = (long)(at % NS_PER_S)};
-        (void)pthread_cond_timedwait(&loop->deputy_wanted, &loop->deputy_lock, &until);
+        wait_for(&loop->deputy_wanted, &loop->deputy_lock, DEPUTY_PATIENCE_NS);
     }
     atomic_store(&loop->dozing, false);
 }
@@ -205,6 +218,20 @@ static void *second_main(void *loop)
     return NULL;
 }
 
+static void *recorder_main(void *context)
+{
+    struct node_loop *loop = context;
+    (void)pthread_mutex_lock(&loop->deputy_lock);
+    while (!atomic_load(&loop->stopping)) {
+        wait_for(&loop->recorder_ends, &loop->deputy_lock, RECORD_EVERY_NS);
+        (void)pthread_mutex_unlock(&loop->deputy_lock);
+        dgraft_driver_flight_write(loop->driver);
+        (void)pthread_mutex_lock(&loop->deputy_lock);
+    }
+    (void)pthread_mutex_unlock(&loop->deputy_lock);
+    return NULL;
+}
+
 enum dgraft_status dgraft_loop_open(struct node_loop *loop)
 {
     pthread_mutexattr_t recursive;
@@ -222,10 +249,28 @@ enum dgraft_status dgraft_loop_open(struct node_loop *loop)
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_cond_init(&loop->deputy_wanted, &monotonic);
+    (void)pthread_cond_init(&loop->recorder_ends, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     dgraft_preparer_init(&loop->preparer);
     atomic_store(&loop->role, OWNS(0));
     return DGRAFT_OK;
+}
+
+/* Tells all threads to end, of the two that own only `count` run, and waits until they have. */
+static void end_threads(struct node_loop *loop, uint32_t count)
+{
+    atomic_store(&loop->stopping, true);
+    (void)pthread_mutex_lock(&loop->deputy_lock);
+    (void)pthread_cond_broadcast(&loop->deputy_wanted);
+    (void)pthread_cond_broadcast(&loop->recorder_ends);
+    (void)pthread_mutex_unlock(&loop->deputy_lock);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)pthread_join(loop->threads[1 - i], NULL);
+    }
+    if (loop->records) {
+        (void)pthread_join(loop->recorder, NULL);
+    }
+    dgraft_preparer_stop(&loop->preparer);
 }
 
 enum dgraft_status dgraft_loop_start(struct node_loop *loop)
@@ -233,17 +278,16 @@ enum dgraft_status dgraft_loop_start(struct node_loop *loop)
     if (!dgraft_preparer_start(&loop->preparer, loop->driver, &loop->writes)) {
         return DGRAFT_STATUS_NO_MEMORY;
     }
-    if (pthread_create(&loop->threads[1], NULL, second_main, loop) != 0) {
+    if (loop->records && pthread_create(&loop->recorder, NULL, recorder_main, loop) != 0) {
         dgraft_preparer_stop(&loop->preparer);
         return DGRAFT_STATUS_NO_MEMORY;
     }
+    if (pthread_create(&loop->threads[1], NULL, second_main, loop) != 0) {
+        end_threads(loop, 0);
+        return DGRAFT_STATUS_NO_MEMORY;
+    }
     if (pthread_create(&loop->threads[0], NULL, first_main, loop) != 0) {
-        atomic_store(&loop->stopping, true);
-        (void)pthread_mutex_lock(&loop->deputy_lock);
-        (void)pthread_cond_broadcast(&loop->deputy_wanted);
-        (void)pthread_mutex_unlock(&loop->deputy_lock);
-        (void)pthread_join(loop->threads[1], NULL);
-        dgraft_preparer_stop(&loop->preparer);
+        end_threads(loop, 1);
         return DGRAFT_STATUS_NO_MEMORY;
     }
     return DGRAFT_OK;
@@ -255,18 +299,14 @@ void dgraft_loop_stop(struct node_loop *loop)
     atomic_store(&loop->stopping, true);
     ssize_t written = write(loop->wake_fd, &one, sizeof one);
     (void)written;
-    (void)pthread_mutex_lock(&loop->deputy_lock);
-    (void)pthread_cond_broadcast(&loop->deputy_wanted);
-    (void)pthread_mutex_unlock(&loop->deputy_lock);
-    (void)pthread_join(loop->threads[0], NULL);
-    (void)pthread_join(loop->threads[1], NULL);
-    dgraft_preparer_stop(&loop->preparer);
+    end_threads(loop, 2);
 }
 
 void dgraft_loop_close(struct node_loop *loop)
 {
     dgraft_preparer_free(&loop->preparer);
     (void)close(loop->wake_fd);
+    (void)pthread_cond_destroy(&loop->recorder_ends);
     (void)pthread_cond_destroy(&loop->deputy_wanted);
     (void)pthread_mutex_destroy(&loop->deputy_lock);
     (void)pthread_mutex_destroy(&loop->turn);

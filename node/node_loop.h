@@ -1,4 +1,5 @@
-/* Two threads, one role of loop owner, one sync at a time. (A third only prepares segments: preparer.h.)
+/* Two threads, one role of loop owner, one sync at a time. (A third only prepares segments: preparer.h; a fourth only
+ * writes the flight record, when there is one.)
  *
  *            turn: receive, step, send                            asleep
  *                     |                                              |
@@ -39,6 +40,11 @@ struct node_loop {
 
     _Atomic uint64_t writes; /* performed, here or by the deputy */
     struct preparer preparer;
+
+    /* Writes the flight record, where there is one. */
+    bool records;
+    pthread_t recorder;
+    pthread_cond_t recorder_ends; /* with deputy_lock */
 };
 
 /* Makes locks and the descriptor. Returns OK or NO_MEMORY, IO. */
@@ -56,5 +62,6 @@ void dgraft_loop_close(struct node_loop *loop);
 void dgraft_loop_wake(struct node_loop *loop);
 
 dgraft_time_ns dgraft_loop_now_ns(void);
+uint64_t dgraft_loop_wall_clock_ns(void);
 
 #endif

@@ -195,6 +195,27 @@ static void pick_addresses(char members[256])
     }
 }
 
+static void flight_path(uint32_t node, char *path, size_t path_bytes)
+{
+    (void)snprintf(path, path_bytes, "%s/%u.flight", base, node + 1);
+}
+
+/* What a third thread wrote while two took turns: every event that was not lost is replayed as it was. */
+static void check_flights(void)
+{
+    for (uint32_t i = 0; i < NODES; i++) {
+        struct dgraft_flight_summary summary;
+        struct dgraft_why why = {""};
+        char path[64];
+        flight_path(i, path, sizeof path);
+        CHECK(dgraft_flight_replay(dgraft_fs_posix(), path, UINT64_MAX, NULL, &summary, &why) == DGRAFT_OK, "%s",
+              why.text);
+        CHECK(summary.end == DGRAFT_FLIGHT_END, "%s", summary.text);
+        CHECK(summary.damages == 0 && summary.events > 100, "%u damages, %llu events", summary.damages,
+              (unsigned long long)summary.events);
+    }
+}
+
 static void start_nodes(void)
 {
     char members[256];
@@ -207,7 +228,10 @@ static void start_nodes(void)
         CHECK(dgraft_node_format(directory, "many", i + 1, members, &why) == DGRAFT_OK, "%s", why.text);
         machines[i].seen = calloc((size_t)THREADS * PROPOSALS, sizeof *machines[i].seen);
         CHECK(machines[i].seen != NULL, "memory");
+        char flight[64];
+        flight_path(i, flight, sizeof flight);
         struct dgraft_node_options options = {.directory = directory,
+                                              .flight_path = flight,
                                               .machine = {.context = &machines[i], .apply = apply},
                                               .election_timeout_ns = 200 * MS,
                                               .check_invariants = true};
@@ -335,6 +359,7 @@ int main(void)
     }
     count_fates(fates);
     check_machines();
+    check_flights();
     printf("%llu committed, %llu refused, %llu unknown, %llu not taken\n",
            (unsigned long long)fates[DGRAFT_PROPOSAL_COMMITTED], (unsigned long long)fates[DGRAFT_PROPOSAL_REFUSED],
            (unsigned long long)fates[DGRAFT_PROPOSAL_UNKNOWN], (unsigned long long)fates[0]);

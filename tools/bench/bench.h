@@ -4,6 +4,7 @@
 
 #include <dgraft/storage.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define BENCH_NODES    3u
@@ -46,6 +47,7 @@ struct bench_settings {
     uint32_t datagram_bytes;
     uint64_t measure_ns;
     uint64_t warm_ns;
+    bool record; /* nodes keep a flight record */
 };
 
 /* The time that latencies are taken from. */

@@ -95,6 +95,7 @@ static bool setup_read(int argc, char **argv, struct bench_child_setup *setup)
         return false;
     }
     setup->side = strcmp(argv[1], "floor") == 0 ? BENCH_FLOOR : BENCH_NODE;
+    setup->record = strcmp(argv[1], "recorded") == 0;
     (void)snprintf(setup->directory, sizeof setup->directory, "%s", argv[2]);
     if (!cli_number(argv[3], 1, BENCH_NODES, &number)) {
         return false;

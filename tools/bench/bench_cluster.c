@@ -177,6 +177,7 @@ enum bench_verdict bench_cluster_measure(const struct bench_settings *settings, 
         setups[i] = (struct bench_child_setup){.side = side,
                                                .id = i + 1,
                                                .datagram_bytes = settings->datagram_bytes,
+                                               .record = settings->record,
                                                .spares = side == BENCH_NODE ? spares_for(settings, point) : 0};
         memcpy(setups[i].ports, ports, sizeof ports);
         (void)snprintf(setups[i].directory, sizeof setups[i].directory, "%.480s/n%u", directory, i + 1);

@@ -26,7 +26,7 @@
 #define DATAGRAM_LEAST    512u
 #define DATAGRAM_MOST     65000u
 #define MEMORY_BASE       "/dev/shm"
-#define CORE_ROWS         3u
+#define CORE_ROWS         6u /* of which the later half is recorded */
 #define CORE_BYTES        128u
 #define CORE_BATCH        64u
 
@@ -41,6 +41,7 @@ enum option_key {
     OPTION_FLOOR,
     OPTION_FLOOR_ONLY,
     OPTION_CORE,
+    OPTION_RECORD,
     OPTION_JSON,
     OPTION_QUICK
 };
@@ -61,6 +62,7 @@ struct arguments {
     bool floor;
     bool node;
     bool core;
+    bool record;
     bool json;
     bool quick;
 };
@@ -78,6 +80,7 @@ static const struct argp_option options[] = {
     {"floor", OPTION_FLOOR, NULL, 0, "Measure the least program that does it, too, in turns, and give the ratio", 0},
     {"floor-only", OPTION_FLOOR_ONLY, NULL, 0, "Measure only that", 0},
     {"core", OPTION_CORE, NULL, 0, "Measure three cores in one thread instead: no files, no sockets", 0},
+    {"record", OPTION_RECORD, NULL, 0, "Let the nodes, or the cores once more, keep flight records", 0},
     {"json", OPTION_JSON, NULL, 0, "Print JSON", 0},
     {"quick", OPTION_QUICK, NULL, 0, "One short round of few points, unless said otherwise", 0},
     {0},
@@ -189,6 +192,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_CORE:
         arguments->core = true;
+        return 0;
+    case OPTION_RECORD:
+        arguments->record = true;
         return 0;
     case OPTION_JSON:
         arguments->json = true;
@@ -336,17 +342,23 @@ static bool bench_nodes(const struct arguments *arguments, struct bench_report *
     return done;
 }
 
-static bool bench_cores(const struct arguments *arguments, struct bench_report *report)
+static bool measure_cores(struct bench_report *report, const char *flights, struct bench_core_row rows[CORE_ROWS])
 {
     uint64_t measure_ns = report->settings->measure_ns;
-    struct bench_core_row rows[CORE_ROWS] = {
-        {.setup = {BENCH_CORE_PLAIN, 1, CORE_BYTES, measure_ns}, .rounds = report->rounds},
-        {.setup = {BENCH_CORE_PLAIN, CORE_BATCH, CORE_BYTES, measure_ns}, .rounds = report->rounds},
-        {.setup = {BENCH_CORE_FRAMED, CORE_BATCH, CORE_BYTES, measure_ns}, .rounds = report->rounds}};
+    uint32_t count = flights != NULL ? CORE_ROWS : CORE_ROWS / 2;
+    for (uint32_t i = 0; i < count; i++) {
+        static const struct bench_core_setup setups[CORE_ROWS / 2] = {
+            {.mode = BENCH_CORE_PLAIN, .batch = 1, .bytes = CORE_BYTES},
+            {.mode = BENCH_CORE_PLAIN, .batch = CORE_BATCH, .bytes = CORE_BYTES},
+            {.mode = BENCH_CORE_FRAMED, .batch = CORE_BATCH, .bytes = CORE_BYTES}};
+        rows[i] = (struct bench_core_row){.setup = setups[i % (CORE_ROWS / 2)], .rounds = report->rounds};
+        rows[i].setup.measure_ns = measure_ns;
+        rows[i].setup.flights = i < CORE_ROWS / 2 ? NULL : flights;
+    }
     for (uint32_t round = 0; round < report->rounds && stop == 0; round++) {
-        for (uint32_t i = 0; i < CORE_ROWS; i++) {
+        for (uint32_t i = 0; i < count; i++) {
             const char *why = NULL;
-            progress(round * CORE_ROWS + i, report->rounds * CORE_ROWS, "cores");
+            progress(round * count + i, report->rounds * count, "cores");
             if (!bench_core_measure(&rows[i].setup, &rows[i].results[round], &why)) {
                 return refused("", why);
             }
@@ -354,11 +366,25 @@ static bool bench_cores(const struct arguments *arguments, struct bench_report *
     }
     progress_end();
     report->core_rows = rows;
-    report->core_row_count = CORE_ROWS;
-    const int code = stop != 0 ? refused("stopped", "") : show(arguments, report);
+    report->core_row_count = count;
+    return stop == 0 || refused("stopped", "");
+}
+
+static bool bench_cores(const struct arguments *arguments, struct bench_report *report)
+{
+    struct bench_core_row rows[CORE_ROWS];
+    char directory[BENCH_PATH_MAX - 32];
+    int written = snprintf(directory, sizeof directory, "%s/dgraft-bench-XXXXXX", arguments->directory);
+    if (arguments->record && (written < 0 || (size_t)written >= sizeof directory || mkdtemp(directory) == NULL)) {
+        return refused("no directory can be made in ", arguments->directory);
+    }
+    bool done = measure_cores(report, arguments->record ? directory : NULL, rows) && show(arguments, report);
+    if (arguments->record) {
+        bench_directory_remove(directory);
+    }
     report->core_rows = NULL; /* they end here */
     report->core_row_count = 0;
-    return code;
+    return done;
 }
 
 int command_bench(int argc, char **argv)
@@ -379,7 +405,8 @@ int command_bench(int argc, char **argv)
     uint64_t measure_ns = (uint64_t)(arguments.seconds * 1e9);
     struct bench_settings settings = {.datagram_bytes = (uint32_t)arguments.datagram_bytes,
                                       .measure_ns = measure_ns,
-                                      .warm_ns = measure_ns / 4 + BENCH_NS_PER_S / 10};
+                                      .warm_ns = measure_ns / 4 + BENCH_NS_PER_S / 10,
+                                      .record = arguments.record};
     struct bench_report report = {
         .settings = &settings, .node = arguments.node, .floor = arguments.floor, .rounds = (uint32_t)arguments.rounds};
     struct sigaction action = {.sa_handler = on_signal};

@@ -4,20 +4,25 @@
 
 #include <assert.h>
 #include <dgraft/core.h>
+#include <dgraft/flight.h>
 #include <dgraft/frame.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define CORES         BENCH_NODES
-#define CLUSTER       UINT64_C(0x62656e6368)
-#define TURN_NS       1000u /* of the cores' clock, for each batch */
-#define LETTERS       64u   /* on the way at once; a power of two */
-#define ANSWERS       64u
-#define LOG_SLOTS     (1u << 10) /* newest entries kept; a power of two */
-#define BATCH_MAX     64u
-#define ELECTION_TRYS 1000u
-#define LOOKS_EVERY   4096u /* commands between looks at the clock */
+#define CORES          BENCH_NODES
+#define CLUSTER        UINT64_C(0x62656e6368)
+#define TURN_NS        1000u /* of the cores' clock, for each batch */
+#define LETTERS        64u   /* on the way at once; a power of two */
+#define ANSWERS        64u
+#define LOG_SLOTS      (1u << 10) /* newest entries kept; a power of two */
+#define BATCH_MAX      64u
+#define ELECTION_TRYS  1000u
+#define LOOKS_EVERY    4096u /* commands between looks at the clock */
+#define WRITE_EVERY_US 500u  /* of the flight records, by a thread of their own */
 
 /* A message on its way, once for all its receivers. `frame` is where it is encoded, when it is. */
 struct letter {
@@ -38,6 +43,10 @@ struct bench_cores {
     unsigned leader;
     bool framed; /* from the first command on */
     uint64_t steps;
+    struct dgraft_flight *flights[CORES]; /* NULL: nothing is recorded */
+    pthread_t recorder;
+    bool recorder_runs;
+    atomic_bool recorder_ends;
     uint32_t lost; /* letters for which there was no room, and frames that were refused */
 
     /* The one log: all three hold the same entries, and the leader never changes. The first descriptors stand behind
@@ -199,6 +208,20 @@ static void carry_out(struct bench_cores *cores, unsigned self, const struct dgr
     }
 }
 
+static void step_recorded(struct bench_cores *cores, unsigned self, const struct dgraft_event *event)
+{
+    struct dgraft_flight *flight = cores->flights[self];
+    if (flight != NULL) {
+        dgraft_flight_event(flight, cores->cores[self], event);
+    }
+    enum dgraft_status status = dgraft_step(cores->cores[self], event, cores->actions);
+    assert(status == DGRAFT_OK);
+    if (flight != NULL) {
+        dgraft_flight_actions(flight, cores->cores[self], status, cores->actions);
+    }
+    (void)status;
+}
+
 /* Steps an event and, one by one, what the host owes the core because of it. */
 static void step(struct bench_cores *cores, unsigned self, struct dgraft_event *event)
 {
@@ -206,9 +229,7 @@ static void step(struct bench_cores *cores, unsigned self, struct dgraft_event *
     uint32_t answered = 0;
     for (;;) {
         event->now_ns = cores->now_ns;
-        enum dgraft_status status = dgraft_step(cores->cores[self], event, actions);
-        assert(status == DGRAFT_OK);
-        (void)status;
+        step_recorded(cores, self, event);
         for (uint32_t i = 0; i < actions->count; i++) {
             carry_out(cores, self, &actions->items[i]);
         }
@@ -313,6 +334,35 @@ static void start(struct bench_cores *cores, unsigned self)
     step(cores, self, &event);
 }
 
+static void *recorder_main(void *context)
+{
+    struct bench_cores *cores = context;
+    const struct timespec pause = {.tv_nsec = WRITE_EVERY_US * 1000};
+    while (!atomic_load(&cores->recorder_ends)) {
+        for (unsigned i = 0; i < CORES; i++) {
+            dgraft_flight_write(cores->flights[i]);
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+static bool record_core(struct bench_cores *cores, unsigned self, const struct dgraft_config *config)
+{
+    char path[BENCH_PATH_MAX];
+    struct dgraft_why why;
+    (void)snprintf(path, sizeof path, "%s/core-%u", cores->setup.flights, self + 1);
+    const struct dgraft_flight_options options = {.fs = dgraft_fs_posix(), .path = path, .cluster = CLUSTER};
+    return dgraft_flight_open(&options, config, &cores->flights[self], &why) == DGRAFT_OK;
+}
+
+/* Only now: before, the cores were recorded and nobody wrote. */
+static bool recorder_start(struct bench_cores *cores)
+{
+    cores->recorder_runs = pthread_create(&cores->recorder, NULL, recorder_main, cores) == 0;
+    return cores->recorder_runs;
+}
+
 static bool cores_open(struct bench_cores *cores, const struct bench_core_setup *setup)
 {
     assert(setup->batch >= 1 && setup->batch <= BATCH_MAX);
@@ -347,6 +397,9 @@ static bool cores_open(struct bench_cores *cores, const struct bench_core_setup 
             return false;
         }
         cores->cores[i] = dgraft_core_init(cores->memory[i], &config);
+        if (cores->setup.flights != NULL && !record_core(cores, i, &config)) {
+            return false;
+        }
         cores->actions = i == 0 ? dgraft_actions_init(cores->actions_memory, &config) : cores->actions;
         start(cores, i);
     }
@@ -355,7 +408,12 @@ static bool cores_open(struct bench_cores *cores, const struct bench_core_setup 
 
 static void cores_close(struct bench_cores *cores)
 {
+    atomic_store(&cores->recorder_ends, true);
+    if (cores->recorder_runs) {
+        (void)pthread_join(cores->recorder, NULL);
+    }
     for (unsigned i = 0; i < CORES; i++) {
+        dgraft_flight_close(cores->flights[i], NULL);
         free(cores->memory[i]);
     }
     free(cores->actions_memory);
@@ -389,6 +447,13 @@ static const char *run(struct bench_cores *cores, struct bench_core_result *resu
         now = cpu_ns();
     }
     dgraft_core_status(cores->cores[cores->leader], &after);
+    for (unsigned i = 0; i < CORES && cores->flights[i] != NULL; i++) {
+        struct dgraft_flight_stats stats;
+        dgraft_flight_stats(cores->flights[i], &stats);
+        result->lost += stats.lost;
+        result->recorded += stats.events - stats.lost;
+        result->bytes += stats.bytes_written;
+    }
     if (cores->lost > 0) {
         return "a message was refused or found no room";
     }
@@ -408,7 +473,10 @@ bool bench_core_measure(const struct bench_core_setup *setup, struct bench_core_
         return false;
     }
     if (!cores_open(cores, setup)) {
-        *why = "out of memory";
+        *why =
+            setup->flights != NULL ? "the cores' flight records cannot be made, or memory is short" : "out of memory";
+    } else if (setup->flights != NULL && !recorder_start(cores)) {
+        *why = "no thread can be made";
     } else if (!elect(cores)) {
         *why = "three cores elected no leader";
     } else {

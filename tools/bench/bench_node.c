@@ -247,6 +247,17 @@ static void serve(struct dgraft_node *node, uint32_t spares)
     }
 }
 
+/* A record with gaps costs less than one without: such a measurement is worth nothing. */
+static void say_lost(struct dgraft_node *node, uint32_t id)
+{
+    struct dgraft_driver_status status;
+    dgraft_node_status(node, &status);
+    if (status.flight.lost > 0 || status.flight.error != 0) {
+        (void)fprintf(stderr, "bench node %u: the flight record lost %llu of %llu events\n", id,
+                      (unsigned long long)status.flight.lost, (unsigned long long)status.flight.events);
+    }
+}
+
 int bench_node_run(const struct bench_child_setup *setup)
 {
     uint32_t id = setup->id;
@@ -257,12 +268,16 @@ int bench_node_run(const struct bench_child_setup *setup)
                                           .sink = {.context = &id, .log = log_line},
                                           .datagram_bytes_max = setup->datagram_bytes,
                                           .spares = setup->spares};
+    char flight[BENCH_PATH_MAX + 8];
+    (void)snprintf(flight, sizeof flight, "%s/flight", setup->directory);
+    options.flight_path = setup->record ? flight : NULL;
     enum dgraft_status status = dgraft_node_open(&options, &node, &why);
     if (status != DGRAFT_OK) {
         bench_child_say_failed("node %u: %.400s", id, why.text[0] != '\0' ? why.text : dgraft_status_text(status));
         return EXIT_FAILURE;
     }
     serve(node, setup->spares);
+    say_lost(node, id);
     dgraft_node_close(node);
     return EXIT_SUCCESS;
 }

@@ -30,7 +30,8 @@ static void become(const struct bench_child_setup *setup, int control, pid_t par
     char texts[4 + BENCH_NODES][16];
     char directory[BENCH_PATH_MAX];
     (void)snprintf(directory, sizeof directory, "%s", setup->directory);
-    (void)snprintf(texts[0], sizeof texts[0], "%s", setup->side == BENCH_NODE ? "node" : "floor");
+    const char *side = setup->side == BENCH_FLOOR ? "floor" : setup->record ? "recorded" : "node";
+    (void)snprintf(texts[0], sizeof texts[0], "%s", side);
     (void)snprintf(texts[1], sizeof texts[1], "%u", setup->id);
     (void)snprintf(texts[2], sizeof texts[2], "%u", setup->datagram_bytes);
     (void)snprintf(texts[3], sizeof texts[3], "%u", setup->spares);

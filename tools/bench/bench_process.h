@@ -50,6 +50,7 @@ struct bench_child_setup {
     uint32_t datagram_bytes;
     uint32_t spares; /* of a node: segments prepared before the load begins */
     uint16_t ports[BENCH_NODES];
+    bool record; /* a node that keeps a flight record: SIDE is "recorded" */
 };
 
 /* Starts this program again as a child that ends when its parent does, and after deadline_s seconds in any case.

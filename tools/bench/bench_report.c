@@ -158,6 +158,17 @@ static const char *mode_name(enum bench_core_mode mode)
     return mode == BENCH_CORE_FRAMED ? "framed" : "plain";
 }
 
+/* Of the first round: how often, and at what price, an event was recorded. */
+static void text_recorded(const struct bench_core_result *result)
+{
+    uint64_t events = result->recorded + result->lost;
+    if (events > 0) {
+        (void)printf("   recorded: %.1f B an event, %.1f %% lost",
+                     result->recorded > 0 ? (double)result->bytes / (double)result->recorded : 0.0,
+                     100.0 * (double)result->lost / (double)events);
+    }
+}
+
 static void text_core(const struct bench_report *report)
 {
     (void)puts("three cores in one thread; plain: descriptors only; framed: records and messages encoded, checksummed,"
@@ -166,8 +177,10 @@ static void text_core(const struct bench_report *report)
     for (uint32_t i = 0; i < report->core_row_count; i++) {
         const struct bench_core_row *row = &report->core_rows[i];
         double rate = median_core(row);
-        (void)printf("%7s %7u %5u | %13.0f %8.1f %14.1f\n", mode_name(row->setup.mode), row->setup.bytes,
+        (void)printf("%7s %7u %5u | %13.0f %8.1f %14.1f", mode_name(row->setup.mode), row->setup.bytes,
                      row->setup.batch, rate, rate > 0.0 ? 1e9 / rate : 0.0, row->results[0].steps_per_batch);
+        text_recorded(&row->results[0]);
+        (void)putchar('\n');
     }
 }
 
@@ -183,6 +196,7 @@ void bench_report_text(const struct bench_report *report)
     (void)printf("three processes on 127.0.0.1, files in %s (%s), datagrams up to %u bytes\n", report->directory,
                  report->durable ? "synced to a disk" : "a memory file system: nothing is durable",
                  report->settings->datagram_bytes);
+    (void)fputs(report->settings->record ? "every node keeps a flight record\n" : "", stdout);
     (void)printf("medians of %u rounds of %.2f s%s\n", report->rounds, seconds,
                  report->node && report->floor ? "; each ratio is of the same round" : "");
     if (report->node) {
@@ -258,10 +272,10 @@ static json_t *json_core(const struct bench_report *report)
     json_t *rows = json_array();
     for (uint32_t i = 0; i < report->core_row_count; i++) {
         const struct bench_core_row *row = &report->core_rows[i];
-        (void)json_array_append_new(rows,
-                                    json_pack("{s:s,s:i,s:i,s:f,s:f}", "mode", mode_name(row->setup.mode), "bytes",
-                                              (int)row->setup.bytes, "batch", (int)row->setup.batch, "commits_per_s",
-                                              median_core(row), "steps_per_batch", row->results[0].steps_per_batch));
+        (void)json_array_append_new(
+            rows, json_pack("{s:s,s:b,s:i,s:i,s:f,s:f}", "mode", mode_name(row->setup.mode), "recorded",
+                            row->setup.flights != NULL, "bytes", (int)row->setup.bytes, "batch", (int)row->setup.batch,
+                            "commits_per_s", median_core(row), "steps_per_batch", row->results[0].steps_per_batch));
     }
     return rows;
 }
@@ -278,6 +292,7 @@ bool bench_report_json(const struct bench_report *report)
         (void)json_object_set_new(root, "directory", directory != NULL ? directory : json_string("?"));
         (void)json_object_set_new(root, "durable", json_boolean(report->durable));
         (void)json_object_set_new(root, "datagram_bytes", json_integer(report->settings->datagram_bytes));
+        (void)json_object_set_new(root, "recorded", json_boolean(report->settings->record));
         (void)json_object_set_new(root, "retries", json_integer(report->retries));
         (void)json_object_set_new(root, "points", json_rows(report));
     }

@@ -179,6 +179,12 @@ static void add_counters(json_t *root, const struct dgraft_driver_status *driver
                                 {"system_calls", storage->system_calls}, {"bytes_written", storage->bytes_written},
                                 {"segments", storage->segments}, {"spares", storage->spares},
                                 {"spares_late", storage->spares_late}, {"index_bytes", storage->index_bytes}));
+    if (driver->records) {
+        const struct dgraft_flight_stats *flight = &driver->flight;
+        json_object_set_new(root, "flight",
+                            NUMBERS({"events", flight->events}, {"lost", flight->lost},
+                                    {"bytes_written", flight->bytes_written}, {"error", (uint64_t)flight->error}));
+    }
     json_object_set_new(root, "proposals", number(driver->proposals));
     json_object_set_new(root, "proposals_waiting", number(driver->proposals_waiting));
     json_object_set_new(root, "cache_bytes", number(driver->cache_bytes));

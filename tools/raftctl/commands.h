@@ -13,5 +13,6 @@ int command_load(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_transfer(int argc, char **argv);
 int command_member(int argc, char **argv);
+int command_replay(int argc, char **argv);
 
 #endif

@@ -7,6 +7,7 @@
 #include <dgraft/status.h>
 #include <explore_command.h>
 #include <signal.h>
+#include <sim_command.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,8 @@ static const struct command commands[] = {
     {"status", "raftctl status", "say who leads, who is reachable, and whether all is well", command_status},
     {"member", "raftctl member", "add, remove, promote, demote and list members", command_member},
     {"transfer", "raftctl transfer", "hand leadership to another node", command_transfer},
+    {"replay", "raftctl replay", "replay a flight record, and say where it differs", command_replay},
+    {"sim", "raftctl sim", "run simulated clusters, each from a seed, and check every rule", command_sim},
     {"bench", "raftctl bench", "measure what three nodes on this machine commit", command_bench},
     {"explore", "raftctl explore", "make every run of a small cluster, and check every rule", command_explore},
     {"bench-node", "raftctl bench-node", NULL, command_bench_node},

@@ -28,7 +28,9 @@ enum option_key {
     OPTION_CLIENTS,
     OPTION_LEASES,
     OPTION_STALL,
-    OPTION_SPARES
+    OPTION_SPARES,
+    OPTION_RECORD,
+    OPTION_RECORD_BYTES
 };
 
 struct arguments {
@@ -42,6 +44,8 @@ struct arguments {
     uint64_t lease_drift_ppm;
     uint64_t write_stall_ms;
     uint32_t spares;
+    const char *record;
+    uint64_t record_mib;
     bool check_invariants;
     bool verbose;
 };
@@ -66,6 +70,8 @@ static const struct argp_option options[] = {
     {"spares", OPTION_SPARES, "N", 0,
      "Segments of 8 MiB to prepare while there is nothing to do, for bursts of writes (0 to 4096; 4)", 0},
     {"check-invariants", OPTION_CHECK, NULL, 0, "Check the protocol's rules after every step (slow)", 0},
+    {"record", OPTION_RECORD, "FILE", 0, "Keep a flight record here, for `raftctl replay`", 0},
+    {"record-mib", OPTION_RECORD_BYTES, "N", 0, "Size of the flight record in MiB (2 to 65536; 8)", 0},
     {"verbose", OPTION_VERBOSE, NULL, 0, "Say more on standard error", 0},
     {0},
 };
@@ -135,6 +141,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case OPTION_CHECK:
         arguments->check_invariants = true;
         return 0;
+    case OPTION_RECORD:
+        arguments->record = argument;
+        return 0;
+    case OPTION_RECORD_BYTES:
+        arguments->record_mib = number_or_misuse("--record-mib", argument, 2, 65536, state);
+        return 0;
     case OPTION_VERBOSE:
         arguments->verbose = true;
         return 0;
@@ -150,6 +162,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         }
         if (arguments->listen_clients != NULL && arguments->carrier == DGRAFT_CARRIER_UDP) {
             argp_error(state, "--listen-clients is for --carrier bus: over udp clients come to the peers' address");
+        }
+        if (arguments->record_mib != 0 && arguments->record == NULL) {
+            argp_error(state, "--record-mib is the size of the file that --record names");
         }
         if (arguments->heartbeat_ms * 2 >= (arguments->election_ms == 0 ? 300 : arguments->election_ms) &&
             arguments->heartbeat_ms != 0) {
@@ -200,6 +215,34 @@ static bool say_ready(struct dgraft_node *node)
            fflush(stdout) == 0;
 }
 
+/* The node whose flight record is saved when the process dies of a signal. */
+static struct dgraft_node *recorded;
+
+/* A core that finds itself broken aborts: the event that did it must be on record. The default action follows. */
+static void on_death(int number)
+{
+    dgraft_node_flight_save(recorded);
+    (void)raise(number);
+}
+
+static const int deaths[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+
+static void save_at_death(struct dgraft_node *node)
+{
+    struct sigaction action = {.sa_handler = on_death, .sa_flags = (int)SA_RESETHAND};
+    recorded = node;
+    for (size_t i = 0; i < sizeof(deaths) / sizeof(deaths[0]); i++) {
+        (void)sigaction(deaths[i], &action, NULL);
+    }
+}
+
+static void die_as_usual(void)
+{
+    for (size_t i = 0; i < sizeof(deaths) / sizeof(deaths[0]); i++) {
+        (void)signal(deaths[i], SIG_DFL);
+    }
+}
+
 /* Opens the node, waits for one of the signals (blocked in every thread), and closes it. */
 static int serve(struct arguments *arguments, struct kv *kv, struct kv_service *service, const sigset_t *signals)
 {
@@ -217,6 +260,8 @@ static int serve(struct arguments *arguments, struct kv *kv, struct kv_service *
         .lease_drift_ppm = (uint32_t)arguments->lease_drift_ppm,
         .write_stall_ns = arguments->write_stall_ms * 1000000u,
         .spares = arguments->spares,
+        .flight_path = arguments->record,
+        .flight_bytes = arguments->record_mib * 1024u * 1024u,
         .check_invariants = arguments->check_invariants,
     };
     struct dgraft_node *node = NULL;
@@ -230,6 +275,9 @@ static int serve(struct arguments *arguments, struct kv *kv, struct kv_service *
             cli_escape_text(why.text[0] != '\0' ? why.text : dgraft_status_text(status), escaped, sizeof(escaped)));
         return EXIT_FAILURE;
     }
+    if (arguments->record != NULL) {
+        save_at_death(node);
+    }
     log_line(
         &arguments->verbose, DGRAFT_LOG_WARNING,
         "datagrams are not sealed: whoever reaches this port can speak as a peer or a client; keep it on a network "
@@ -239,6 +287,7 @@ static int serve(struct arguments *arguments, struct kv *kv, struct kv_service *
                  "standard output is closed: nobody learns that this is ready");
     }
     (void)sigwait(signals, &signal_number);
+    die_as_usual();
     dgraft_node_close(node);
     return EXIT_SUCCESS;
 }

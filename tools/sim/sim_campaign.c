@@ -11,10 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define JOBS_MAX       16u
-#define HANG_SECONDS   60
-#define LAST_LINES     40u
-#define LINE_BYTES_MAX 400u
+#define JOBS_MAX     16u
+#define HANG_SECONDS 60
 
 /* What a worker tells: shared memory, written by the worker alone. */
 struct worker {
@@ -22,6 +20,7 @@ struct worker {
     volatile uint64_t done;
     volatile uint64_t simulated_ns;
     volatile uint64_t events;
+    volatile uint64_t steps; /* of the seed being run */
     struct sim_counts counts;
     uint64_t by_size[SIM_NODES_MAX];
     volatile bool failed; /* at `seed` */
@@ -51,8 +50,10 @@ static void work(const struct sim_campaign *campaign, struct worker *worker, uin
 {
     for (uint64_t i = nth; campaign->count == 0 || i < campaign->count; i += campaign->jobs) {
         struct sim_result result;
-        const struct sim_options options = {
-            .seed = campaign->from + i, .nodes = size_of(campaign, campaign->from + i), .bare = campaign->bare};
+        const struct sim_options options = {.seed = campaign->from + i,
+                                            .nodes = size_of(campaign, campaign->from + i),
+                                            .bare = campaign->bare,
+                                            .steps_now = &worker->steps};
         if (seconds_now() >= deadline) {
             return;
         }
@@ -66,6 +67,7 @@ static void work(const struct sim_campaign *campaign, struct worker *worker, uin
         }
         if (result.finding[0] != '\0') {
             memcpy(worker->finding, result.finding, sizeof worker->finding);
+            worker->steps = result.steps;
             worker->failed = true;
             return;
         }
@@ -73,57 +75,16 @@ static void work(const struct sim_campaign *campaign, struct worker *worker, uin
     }
 }
 
-static void print_last_lines(FILE *from)
+static void report(const struct sim_campaign *campaign, const struct worker *worker, const char *finding,
+                   uint64_t steps)
 {
-    static char lines[LAST_LINES][LINE_BYTES_MAX];
-    uint64_t count = 0;
-
-    rewind(from);
-    while (fgets(lines[count % LAST_LINES], LINE_BYTES_MAX, from) != NULL) {
-        count++;
-    }
-    for (uint64_t i = count > LAST_LINES ? count - LAST_LINES : 0; i < count; i++) {
-        fputs(lines[i % LAST_LINES], stdout);
-    }
-}
-
-/* Runs the seed again, in a process of its own, for the last lines of its trace. */
-static void show_end(uint64_t seed, uint32_t nodes, bool bare)
-{
-    FILE *file = tmpfile();
-    if (file == NULL) {
-        return;
-    }
-    fflush(stdout);
-    const pid_t pid = fork();
-    if (pid == 0) {
-        const struct sim_options options = {.seed = seed, .nodes = nodes, .bare = bare, .trace = file};
-        struct sim_result result;
-        setvbuf(file, NULL, _IOLBF, 0);
-        alarm(HANG_SECONDS);
-        sim_run(&options, &result);
-        fflush(file);
-        _exit(0);
-    }
-    if (pid > 0) {
-        waitpid(pid, NULL, 0);
-        print_last_lines(file);
-    }
-    fclose(file);
-}
-
-static void report(const struct sim_campaign *campaign, uint64_t seed, const char *finding)
-{
-    const uint32_t nodes = size_of(campaign, seed);
-
-    printf("\nseed %llu: %s\n", (unsigned long long)seed, finding);
-    printf("the end of its trace:\n");
-    show_end(seed, nodes, campaign->bare);
-    printf("replay: dgraft_sim --seed %llu", (unsigned long long)seed);
-    if (nodes != 0) {
-        printf(" --nodes %u", nodes);
-    }
-    printf("%s --trace\n", campaign->bare ? " --bare" : "");
+    const struct sim_replay replay = {.seed = worker->seed,
+                                      .nodes = size_of(campaign, worker->seed),
+                                      .steps = steps,
+                                      .bare = campaign->bare,
+                                      .flights = campaign->flights};
+    printf("\nseed %llu: %s\n", (unsigned long long)worker->seed, finding);
+    sim_report(&replay);
 }
 
 /* Looks after one worker. Returns true while it runs; *failed is set by a finding, which is printed. */
@@ -139,19 +100,19 @@ static bool look_after(const struct sim_campaign *campaign, struct worker *worke
         } else if (seconds_now() - watch->since > HANG_SECONDS) {
             kill(watch->pid, SIGKILL);
             waitpid(watch->pid, &status, 0);
-            report(campaign, worker->seed, "does not end");
+            report(campaign, worker, "does not end", 0);
             *failed = true;
             return false;
         }
         return true;
     }
     if (worker->failed) {
-        report(campaign, worker->seed, worker->finding);
+        report(campaign, worker, worker->finding, worker->steps + 1);
         *failed = true;
     } else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         snprintf(text, sizeof text, "ends its process (%s %d)", WIFSIGNALED(status) ? "signal" : "exit code",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-        report(campaign, worker->seed, text);
+        report(campaign, worker, text, worker->steps + 1);
         *failed = true;
     }
     return false;
@@ -246,7 +207,7 @@ int sim_campaign(const struct sim_campaign *wanted)
     struct worker *workers =
         mmap(NULL, JOBS_MAX * sizeof *workers, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (workers == MAP_FAILED) {
-        fputs("dgraft_sim: out of memory\n", stderr);
+        fputs("raftctl sim: out of memory\n", stderr);
         return 1;
     }
     const bool good = run_workers(&campaign, workers, started);
@@ -264,31 +225,6 @@ int sim_campaign(const struct sim_campaign *wanted)
     const uint32_t never = print_table(&sum);
     if (never > 0 && !campaign.slice) {
         printf("failed: %u of the above never happened, so nothing is proven about them\n", never);
-        return 1;
-    }
-    printf("no finding\n");
-    return 0;
-}
-
-int sim_replay(const struct sim_replay *replay)
-{
-    const struct sim_options options = {.seed = replay->seed,
-                                        .nodes = replay->nodes,
-                                        .steps_max = replay->steps,
-                                        .bare = replay->bare,
-                                        .trace = replay->trace ? stdout : NULL};
-    struct sim_result result;
-
-    if (replay->trace) {
-        setvbuf(stdout, NULL, _IOLBF, 0);
-    }
-    sim_run(&options, &result);
-    printf("seed %llu: %u nodes, %llu.%03llu simulated seconds, %llu events, trace hash %016llx\n",
-           (unsigned long long)replay->seed, result.nodes, (unsigned long long)(result.simulated_ns / 1000000000u),
-           (unsigned long long)(result.simulated_ns / 1000000u % 1000u), (unsigned long long)result.events,
-           (unsigned long long)result.hash);
-    if (result.finding[0] != '\0') {
-        printf("finding: %s\n", result.finding);
         return 1;
     }
     printf("no finding\n");

@@ -17,6 +17,7 @@ struct sim_campaign {
     uint32_t jobs;                 /* processes at once; 0: 1 */
     bool bare;                     /* without the core's own checks */
     bool slice;                    /* too short to demand that every fault strikes */
+    const char *flights;           /* where a failing seed's flight records go: in a directory of its own in this one */
 };
 
 /* Runs it, tells its progress and ends with a table. Returns 0, or 1 after a finding or when something never happened.
@@ -29,9 +30,16 @@ struct sim_replay {
     uint64_t steps; /* 0: to the end */
     bool bare;
     bool trace;
+    const char *flights; /* as above: made when the seed fails */
+    bool record;         /* or in any case */
 };
 
-/* Runs one seed. With `trace` every event is printed. Returns 0, or 1 after a finding. */
+/* Runs one seed, in a process of its own. With `trace` every event is printed. Returns 0, or 1 after a finding, which
+ * is told as below. */
 int sim_replay(const struct sim_replay *replay);
+
+/* Runs a failing seed again for what people need: the end of its trace, a flight record of each node, and the line that
+ * replays it. */
+void sim_report(const struct sim_replay *replay);
 
 #endif

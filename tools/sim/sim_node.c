@@ -2,10 +2,12 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DIRECTORY      "data"
 #define DATAGRAM_BYTES 1400u
 #define INBOX_MAX      512u
+#define FLIGHT_BYTES   (UINT64_C(64) * 1024 * 1024)
 
 uint64_t sim_node_clock(const struct sim_node *node)
 {
@@ -125,6 +127,10 @@ bool sim_node_format(struct sim_run *run, dgraft_node_id id)
 
     *node = (struct sim_node){.id = id, .run = run, .turn_at_ns = UINT64_MAX};
     snprintf(node->name, sizeof node->name, "n%u:%u", id, id);
+    if (run->options.flights != NULL) {
+        snprintf(node->flight, sizeof node->flight, "%s/n%u.flight", run->options.flights, id);
+        (void)unlink(node->flight); /* of an earlier run */
+    }
     node->wall_offset_ns = sim_random_below(&run->random, run->plan.wall_skew_ns + 1);
     node->clock_offset_ns = sim_random_between(&run->random, 1, UINT64_C(1) << 50);
     node->clock_ppm = (int64_t)sim_random_below(&run->random, 2u * run->plan.drift_ppm + 1) - run->plan.drift_ppm;
@@ -176,6 +182,13 @@ static void fill_options(struct sim_node *node, struct dgraft_driver_options *op
         .clock = read_clock,
         .clock_context = node,
     };
+    if (node->flight[0] != '\0') {
+        options->flight.fs = dgraft_fs_posix(); /* no fault of the simulated disk is to spoil it */
+        options->flight.path = node->flight;
+        options->flight.bytes = FLIGHT_BYTES;
+        options->flight.wall_clock_ns = run->now_ns; /* as in the trace */
+        options->flight.write_through = true;
+    }
     if (run->trace.out != NULL) {
         options->sink.context = node;
         options->sink.log = log_line;

@@ -119,6 +119,9 @@ static bool go_on(struct sim_run *run, uint64_t until_ns)
             run->now_ns = until_ns;
             return sim_queue_push(&run->queue, &planned);
         }
+        if (run->options.steps_now != NULL) {
+            *run->options.steps_now = run->steps;
+        }
         run->now_ns = planned.at_ns;
         run->trace.now_ns = planned.at_ns;
         happen(run, &planned);
@@ -329,6 +332,7 @@ void sim_run(const struct sim_options *options, struct sim_result *result)
     }
     result->hash = run->trace.hash;
     result->events = run->trace.events;
+    result->steps = run->steps;
     result->simulated_ns = run->now_ns;
     result->nodes = run->plan.nodes;
     result->counts = run->counts;

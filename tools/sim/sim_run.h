@@ -18,12 +18,17 @@
 
 #define SIM_MS UINT64_C(1000000)
 
+/* Longest path of a flight record. */
+#define SIM_PATH_BYTES 512u
+
 struct sim_options {
     uint64_t seed;
-    uint32_t nodes;     /* founders; 0: drawn from 1 to 7 */
-    bool bare;          /* without the core's own checks: what is left is what can be seen from outside */
-    uint64_t steps_max; /* stop after so many events, without healing; 0: no bound */
-    FILE *trace;        /* NULL: none */
+    uint32_t nodes;               /* founders; 0: drawn from 1 to 7 */
+    bool bare;                    /* without the core's own checks: what is left is what can be seen from outside */
+    uint64_t steps_max;           /* stop after so many events, without healing; 0: no bound */
+    FILE *trace;                  /* NULL: none */
+    const char *flights;          /* a directory for a flight record of each node; NULL: none is made */
+    volatile uint64_t *steps_now; /* told how many events there were, for whoever looks after a process; may be NULL */
 };
 
 /* What the seed drew. Rates are per million. */
@@ -102,6 +107,7 @@ struct sim_actor {
 struct sim_node {
     dgraft_node_id id;
     char name[8];
+    char flight[SIM_PATH_BYTES]; /* of its flight record; empty: none */
     struct sim_run *run;
     struct sim_disk *disk;
     struct dgraft_transport *transport;
@@ -162,6 +168,7 @@ struct sim_run {
 struct sim_result {
     uint64_t hash;
     uint64_t events;
+    uint64_t steps;
     uint64_t simulated_ns;
     uint32_t nodes;
     struct sim_counts counts;

@@ -44,6 +44,7 @@ struct dgraft_config {
     uint32_t lag_notice_entries;   /* a notice tells of followers that lack so many; 0 never */
     dgraft_time_ns write_stall_ns; /* a leader steps aside when a WRITE takes longer; 0 never */
     uint32_t snapshot_chunk_bytes; /* of a snapshot in one message, 1 to DGRAFT_SNAPSHOT_CHUNK_MAX; 4 on the way */
+    uint32_t reserved;             /* 0 */
     uint64_t compact_tail;         /* entries kept before the newest snapshot: who lags by less needs none */
     uint64_t compact_slow_max;     /* entries kept there for followers that are slow but alive; at least compact_tail */
 };
@@ -74,6 +75,11 @@ size_t dgraft_actions_size(const struct dgraft_config *config);
 /* Makes a core in memory (dgraft_core_size bytes, aligned as malloc does), transferred until the caller stops using the
  * core; there is nothing to close. Returns NULL when the config does not hold. The next call is a step with START. */
 struct dgraft_core *dgraft_core_init(void *memory, const struct dgraft_config *config);
+
+/* Takes a block for a core that was copied out of one before and came back from a file: memory holds dgraft_core_size
+ * bytes, aligned as malloc does, transferred as above; `config` is the one that the core was made with. Returns NULL
+ * when the block is none, or none of this build and config: whatever its bytes are, a step stays within it. */
+struct dgraft_core *dgraft_core_adopt(void *memory, const struct dgraft_config *config);
 
 /* Makes actions in memory of dgraft_actions_size bytes. */
 struct dgraft_actions *dgraft_actions_init(void *memory, const struct dgraft_config *config);

@@ -11,6 +11,7 @@
 #define DGRAFT_DRIVER_H
 
 #include <dgraft/core.h>
+#include <dgraft/flight.h>
 #include <dgraft/fragment.h>
 #include <dgraft/frame.h>
 #include <dgraft/membership.h>
@@ -194,10 +195,13 @@ struct dgraft_driver_options {
     size_t small_bytes;     /* payloads up to this are copied into the ring, larger ones are gathered; 0: 1,024 */
     uint32_t proposals_max; /* waiting or unanswered at once; 0: 65,536 */
     uint64_t fragment_seed;
+    /* The flight recorder: path NULL for none; fs NULL for the one above; cluster is filled in. */
+    struct dgraft_flight_options flight;
     bool check_invariants; /* after every step: slow; a broken rule ends the process with a message */
 };
 
-/* Opens directory and core. Returns what dgraft_storage_open or dgraft_config_check return; why names the cause. */
+/* Opens directory and core. Returns what dgraft_storage_open, dgraft_config_check or dgraft_flight_open return; why
+ * names the cause. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_driver_open(const struct dgraft_driver_options *options,
                                                       dgraft_time_ns now_ns, struct dgraft_driver **out,
                                                       struct dgraft_why *why);
@@ -224,6 +228,13 @@ void dgraft_driver_spare(struct dgraft_driver *driver);
 bool dgraft_driver_wants_spare(const struct dgraft_driver *driver);
 bool dgraft_driver_fill(struct dgraft_driver *driver);
 bool dgraft_driver_wants_fill(const struct dgraft_driver *driver);
+
+/* Writes what the flight recorder noted, without syncing; does nothing when there is none, or nothing new. Any thread,
+ * one at a time; turns may go on meanwhile. Several times a second is enough. */
+void dgraft_driver_flight_write(struct dgraft_driver *driver);
+
+/* As dgraft_flight_save: for a process that is about to die, also from a signal's handler. */
+void dgraft_driver_flight_save(const struct dgraft_driver *driver);
 
 /* Queues a proposal for the next turn. Returns OK; BUSY, TOO_LARGE, CLOSED, or MISUSE (a session without a sequence, or
  * numbers above DGRAFT_RECORD_NUMBER_MAX): nothing is retained and no callback comes. */
@@ -295,6 +306,8 @@ struct dgraft_driver_status {
     uint64_t steps;
     bool poisoned;
     struct dgraft_why poisoned_why;
+    bool records; /* there is a flight recorder */
+    struct dgraft_flight_stats flight;
 };
 void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driver_status *status);
 

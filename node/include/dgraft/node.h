@@ -41,8 +41,10 @@ struct dgraft_node_options {
     uint32_t lease_drift_ppm;               /* 0: no reads under a lease; see struct dgraft_config */
     uint32_t lag_notice_entries;            /* 0: 10,000 */
     dgraft_time_ns write_stall_ns;          /* a leader whose write takes longer steps aside; 0: 10 s */
-    uint32_t spares;      /* segments of 8 MiB to keep prepared while there is nothing to do, beside the next one */
-    struct dgraft_fs *fs; /* NULL: the operating system's; another one to watch or to fail on purpose */
+    uint32_t spares;         /* segments of 8 MiB to keep prepared while there is nothing to do, beside the next one */
+    struct dgraft_fs *fs;    /* NULL: the operating system's; another one to watch or to fail on purpose */
+    const char *flight_path; /* of the flight recorder's file; NULL: nothing is recorded */
+    uint64_t flight_bytes;   /* the file's size; 0: 8 MiB */
     bool check_invariants;
 };
 
@@ -83,6 +85,10 @@ void dgraft_node_status(struct dgraft_node *node, struct dgraft_driver_status *s
 
 /* The address that clients reach the node by. */
 void dgraft_node_address(struct dgraft_node *node, char *text, size_t text_bytes);
+
+/* As dgraft_flight_save: what the flight recorder noted is written by a process that is about to die. It may be called
+ * from a signal's handler, whatever other threads do meanwhile. */
+void dgraft_node_flight_save(const struct dgraft_node *node);
 
 /* Answers what waits, syncs, closes, joins the threads. Not from a callback; no other thread may be in a call on the
  * node, or begin one. NULL is ignored. */

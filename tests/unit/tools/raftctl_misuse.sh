@@ -75,6 +75,15 @@ expect 2 'greater' "$raftctl" inspect --from 5 --to 4 .
 expect 2 'leaves out' "$raftctl" inspect --no-records --from 5 .
 expect 2 'unrecognized option' "$raftctl" inspect --frobnicate .
 
+expect 2 'which file' "$raftctl" replay
+expect 2 'one file' "$raftctl" replay a b
+expect 2 'number of an event' "$raftctl" replay --until 0 a
+expect 2 'state or actions' "$raftctl" replay --print everything a
+expect 2 'wants --print actions' "$raftctl" replay --from 5 a
+expect 2 'for one seed' "$raftctl" sim --steps 5
+expect 2 'unknown argument' "$raftctl" sim 5
+expect 2 'wants a number' "$raftctl" sim --seed x
+
 # Whatever commands there are: without their arguments, and with an option that none has.
 unset DGRAFT_SERVERS
 commands=$("$raftctl" --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p')
@@ -101,6 +110,8 @@ expect 2 'wants a number' "$raftd" a --spares 4097
 expect 2 'less than half' "$raftd" a --election-timeout 100 --heartbeat 50
 expect 2 'less than half' "$raftd" a --heartbeat 150
 expect 2 'unrecognized option' "$raftd" --frobnicate
+expect 2 'that --record names' "$raftd" a --record-mib 8
+expect 2 'wants a number' "$raftd" a --record flight --record-mib 1
 expect 2 'wants HOST:PORT' "$raftd" a --listen ''
 expect 2 'wants HOST:PORT' "$raftd" a --listen 127.0.0.1
 
