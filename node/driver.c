@@ -260,6 +260,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
         driver->more_waits = true;
         return;
     }
+    dgraft_driver_watch_room(driver);
     dgraft_driver_receive(driver);
     wake_fragments(driver);
     dgraft_driver_step_proposals(driver);

@@ -168,6 +168,11 @@ bool dgraft_storage_wants_spare(const struct dgraft_storage *storage)
     return atomic_load(&storage->writer.spare_wanted);
 }
 
+bool dgraft_storage_lacks_room(const struct dgraft_storage *storage)
+{
+    return atomic_load_explicit(&storage->writer.lacks_room, memory_order_relaxed);
+}
+
 bool dgraft_storage_fill(struct dgraft_storage *storage)
 {
     return !atomic_load(&storage->writer.failed) && dgraft_pool_fill(&storage->writer.pool);

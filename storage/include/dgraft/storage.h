@@ -127,6 +127,10 @@ void dgraft_storage_spare(struct dgraft_storage *storage);
 /* Says whether dgraft_storage_spare has not been called since a segment began. Any thread. */
 bool dgraft_storage_wants_spare(const struct dgraft_storage *storage);
 
+/* Says whether the newest dgraft_storage_spare found the disk full: what is left of the segment that is written is the
+ * last room there is. Calling it again, every second or so, finds out when there is room again. Any thread. */
+bool dgraft_storage_lacks_room(const struct dgraft_storage *storage);
+
 /* Does one step, of at most 1 MiB written and synced, towards options.spares prepared segments; too many are removed.
  * Call it while there is nothing else to do. Any thread, but one at a time. Returns whether there is more to do; after
  * a failure, which is no harm, not before the next segment begins. */
