@@ -57,7 +57,7 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
     if (status != DGRAFT_OK) {
         return status;
     }
-    if (found.last.index > found.snapshot.index) {
+    if (found.last.index > found.compacted.index) {
         status = dgraft_driver_meet_time(driver, found.last.index, why);
         if (status != DGRAFT_OK) {
             return status;
@@ -67,12 +67,12 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
     start->vote = found.vote;
     start->generation = found.generation;
     start->store = found.identity.store;
-    start->snapshot.position = found.snapshot;
-    start->compacted = found.snapshot;
+    start->snapshot = found.snapshot;
+    start->compacted = found.compacted;
     start->last = found.last;
     start->floor = found.floor;
     start->commit = found.commit;
-    start->applied = found.snapshot.index;
+    start->applied = found.snapshot.position.index;
     start->runs = found.runs;
     start->run_count = found.run_count;
     driver->applied = start->applied;
@@ -265,6 +265,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
         driver->more_waits = true;
         return;
     }
+    dgraft_driver_watch_room(driver);
     dgraft_driver_receive(driver);
     wake_fragments(driver);
     dgraft_driver_step_proposals(driver);

@@ -139,6 +139,7 @@ struct dgraft_driver {
     dgraft_index membership_index;
     dgraft_time_ns mark_floor_at_ns; /* 0: marked, or writes are going on */
     bool poisoned;
+    bool told_full; /* what the core was told last of the room on the disk */
     struct dgraft_why poisoned_why;
 
     struct dgraft_fragments *fragments;
@@ -218,6 +219,9 @@ void dgraft_driver_send(struct dgraft_driver *driver, const struct dgraft_action
 void dgraft_driver_take_write(struct dgraft_driver *driver, const struct dgraft_action_write *write);
 void dgraft_driver_plan_write(struct dgraft_driver *driver);
 void dgraft_driver_complete_write(struct dgraft_driver *driver);
+
+/* Tells the core when the disk has become short of room, and when it has some again. */
+void dgraft_driver_watch_room(struct dgraft_driver *driver);
 void dgraft_driver_poison(struct dgraft_driver *driver, const struct dgraft_why *why);
 
 /* driver_sessions.c */

@@ -227,6 +227,21 @@ void dgraft_driver_spare(struct dgraft_driver *driver)
     dgraft_storage_spare(driver->storage);
 }
 
+bool dgraft_driver_lacks_room(const struct dgraft_driver *driver)
+{
+    return dgraft_storage_lacks_room(driver->storage);
+}
+
+void dgraft_driver_watch_room(struct dgraft_driver *driver)
+{
+    const bool lacks = dgraft_driver_lacks_room(driver);
+    if (lacks != driver->told_full) {
+        struct dgraft_event event = {.kind = DGRAFT_EVENT_DISK, .u.disk.full = lacks};
+        driver->told_full = lacks;
+        dgraft_driver_step(driver, &event);
+    }
+}
+
 bool dgraft_driver_fill(struct dgraft_driver *driver)
 {
     return dgraft_storage_fill(driver->storage);

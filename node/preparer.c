@@ -1,26 +1,41 @@
 #include "preparer.h"
 
+#include <errno.h>
 #include <time.h>
 
 /* Without a write for so long a node counts as quiet. */
 #define QUIET_NS UINT64_C(50000000)
 
+/* So often a full disk is asked whether it has room again. */
+#define ROOM_ASKED_NS UINT64_C(1000000000)
+
 #define NS_PER_S UINT64_C(1000000000)
 
-/* Waits until something is wanted, or until it is quiet and the pool lacks spares. Returns with the lock held. */
-static void wait_for_work(struct preparer *preparer, uint64_t *seen)
+/* Returns true when nothing was wanted for so long. */
+static bool wait_for(struct preparer *preparer, uint64_t wait_ns)
 {
     struct timespec until;
-    if (!dgraft_driver_wants_fill(preparer->driver)) {
-        (void)pthread_cond_wait(&preparer->wanted, &preparer->lock);
-        return;
-    }
-    *seen = atomic_load(preparer->writes);
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    uint64_t nanoseconds = (uint64_t)until.tv_nsec + QUIET_NS;
+    const uint64_t nanoseconds = (uint64_t)until.tv_nsec + wait_ns;
     until.tv_sec += (time_t)(nanoseconds / NS_PER_S);
     until.tv_nsec = (long)(nanoseconds % NS_PER_S);
-    (void)pthread_cond_timedwait(&preparer->wanted, &preparer->lock, &until);
+    return pthread_cond_timedwait(&preparer->wanted, &preparer->lock, &until) == ETIMEDOUT;
+}
+
+/* Waits until something is wanted, until a full disk is to be asked again, or until it is quiet and the pool lacks
+ * spares. Returns with the lock held. */
+static void wait_for_work(struct preparer *preparer, uint64_t *seen)
+{
+    if (dgraft_driver_lacks_room(preparer->driver)) {
+        if (wait_for(preparer, ROOM_ASKED_NS)) {
+            atomic_store(&preparer->woken, true);
+        }
+    } else if (dgraft_driver_wants_fill(preparer->driver)) {
+        *seen = atomic_load(preparer->writes);
+        (void)wait_for(preparer, QUIET_NS);
+    } else {
+        (void)pthread_cond_wait(&preparer->wanted, &preparer->lock);
+    }
 }
 
 /* Fills the pool, slice by slice, for as long as nobody writes. */

@@ -4,11 +4,12 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum { SLOT_USED_BYTES = 128, SEGMENT_USED_BYTES = 152, NAME_BYTES = 64 };
+enum { SLOT_USED_BYTES = 128, SEGMENT_USED_BYTES = 152, SNAPSHOT_USED_BYTES = 140, NAME_BYTES = 64 };
 
 static const uint8_t state_magic[4] = {'d', 'g', 's', 't'};
 static const uint8_t segment_magic[4] = {'d', 'g', 'l', 'g'};
 static const uint8_t batch_magic[4] = {'d', 'g', 'b', 't'};
+static const uint8_t snapshot_magic[4] = {'d', 'g', 's', 'n'};
 
 bool dgraft_all_zero(const uint8_t *bytes, size_t size)
 {
@@ -158,6 +159,46 @@ void dgraft_segment_decode(const uint8_t *bytes, size_t size, struct dgraft_segm
     }
 }
 
+void dgraft_snapshot_encode(const struct dgraft_snapshot_header *header, uint8_t out[DGRAFT_BLOCK_BYTES])
+{
+    memset(out, 0, DGRAFT_BLOCK_BYTES);
+    dgraft_put_u64(out + 16, header->snapshot.position.index);
+    dgraft_put_u64(out + 24, header->snapshot.position.term);
+    dgraft_put_u64(out + 32, header->snapshot.size);
+    dgraft_put_u64(out + 40, header->snapshot.digest);
+    dgraft_put_u64(out + 48, header->identity.cluster);
+    dgraft_put_u64(out + 56, header->identity.store);
+    dgraft_put_u32(out + 64, header->identity.node);
+    dgraft_put_u32(out + 68, header->identity.group);
+    put_name(out + 72, &header->identity);
+    dgraft_put_u32(out + 136, header->chunk_bytes);
+    block_finish(snapshot_magic, out);
+}
+
+void dgraft_snapshot_decode(const uint8_t *bytes, size_t size, struct dgraft_snapshot_header *out)
+{
+    memset(out, 0, sizeof *out);
+    out->refusal = block_check(bytes, size, snapshot_magic, SNAPSHOT_USED_BYTES);
+    if (out->refusal != DGRAFT_ACCEPT) {
+        return;
+    }
+    out->snapshot.position.index = dgraft_get_u64(bytes + 16);
+    out->snapshot.position.term = dgraft_get_u64(bytes + 24);
+    out->snapshot.size = dgraft_get_u64(bytes + 32);
+    out->snapshot.digest = dgraft_get_u64(bytes + 40);
+    out->identity.cluster = dgraft_get_u64(bytes + 48);
+    out->identity.store = dgraft_get_u64(bytes + 56);
+    out->identity.node = dgraft_get_u32(bytes + 64);
+    out->identity.group = dgraft_get_u32(bytes + 68);
+    out->chunk_bytes = dgraft_get_u32(bytes + 136);
+    const bool named = get_name(bytes + 72, &out->identity);
+    if (!named || out->snapshot.position.index == 0 || out->snapshot.position.index > INT64_MAX ||
+        out->snapshot.position.term == 0 || out->snapshot.position.term > INT64_MAX || out->snapshot.size == 0 ||
+        out->snapshot.size > INT64_MAX - DGRAFT_BLOCK_BYTES || out->chunk_bytes == 0) {
+        out->refusal = DGRAFT_REFUSAL_FIELD;
+    }
+}
+
 static uint32_t batch_checksum(const uint8_t bytes[DGRAFT_BATCH_HEADER_BYTES], const struct dgraft_place *place)
 {
     uint8_t where[24];
@@ -179,6 +220,7 @@ void dgraft_batch_encode(struct dgraft_batch *batch, const struct dgraft_place *
     dgraft_put_u64(out + 32, batch->keep);
     dgraft_put_u64(out + 40, batch->first);
     dgraft_put_u32(out + 48, batch->count);
+    dgraft_put_u32(out + 52, batch->restart ? 1 : 0);
     dgraft_put_u64(out + 56, batch->floor.index);
     dgraft_put_u64(out + 64, batch->floor.term);
     dgraft_put_u64(out + 72, batch->commit);
@@ -216,7 +258,8 @@ enum dgraft_refusal dgraft_batch_decode(const uint8_t bytes[DGRAFT_BATCH_HEADER_
     out->wall_clock_ns = dgraft_get_u64(bytes + 88);
     out->saves = dgraft_get_u64(bytes + 96);
     out->term = dgraft_get_u64(bytes + 104);
-    return dgraft_get_u32(bytes + 52) == 0 && dgraft_all_zero(bytes + 112, 16) ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_PADDING;
+    out->restart = dgraft_get_u32(bytes + 52) == 1;
+    return dgraft_get_u32(bytes + 52) <= 1 && dgraft_all_zero(bytes + 112, 16) ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_PADDING;
 }
 
 void dgraft_segment_name(uint64_t sequence, char name[DGRAFT_SEGMENT_NAME_BYTES])
@@ -238,4 +281,35 @@ uint64_t dgraft_segment_sequence(const char *name)
         sequence = sequence * 10 + (uint64_t)(*digit - '0');
     }
     return sequence;
+}
+
+void dgraft_snapshot_name(struct dgraft_position position, char name[DGRAFT_SNAPSHOT_NAME_BYTES])
+{
+    (void)snprintf(name, DGRAFT_SNAPSHOT_NAME_BYTES, "snapshot-%016llu-%016llu", (unsigned long long)position.index,
+                   (unsigned long long)position.term);
+}
+
+/* Reads decimal digits up to `end`. Returns 0 when there are none, or others, or too many. */
+static uint64_t number_until(const char *text, char end, const char **after)
+{
+    uint64_t number = 0;
+    size_t digits = 0;
+    for (; text[digits] >= '0' && text[digits] <= '9' && digits < 19; digits++) {
+        number = number * 10 + (uint64_t)(text[digits] - '0');
+    }
+    *after = text + digits;
+    return digits >= 16 && text[digits] == end ? number : 0;
+}
+
+struct dgraft_position dgraft_snapshot_named(const char *name)
+{
+    struct dgraft_position position = {0, 0};
+    char expected[DGRAFT_SNAPSHOT_NAME_BYTES];
+    if (strncmp(name, "snapshot-", 9) == 0) {
+        const char *after = NULL;
+        position.index = number_until(name + 9, '-', &after);
+        position.term = position.index == 0 ? 0 : number_until(after + 1, '\0', &after);
+    }
+    dgraft_snapshot_name(position, expected);
+    return position.term != 0 && strcmp(name, expected) == 0 ? position : (struct dgraft_position){0, 0};
 }

@@ -44,6 +44,10 @@ enum dgraft_refusal dgraft_batch_decode(const uint8_t bytes[DGRAFT_BATCH_HEADER_
 /* Returns true when all bytes are zero. */
 bool dgraft_all_zero(const uint8_t *bytes, size_t size);
 
+/* header->refusal and file_bytes are not written; a decoder sets refusal. */
+void dgraft_snapshot_encode(const struct dgraft_snapshot_header *header, uint8_t out[DGRAFT_BLOCK_BYTES]);
+void dgraft_snapshot_decode(const uint8_t *bytes, size_t size, struct dgraft_snapshot_header *out);
+
 bool dgraft_identity_equal(const struct dgraft_identity *a, const struct dgraft_identity *b);
 
 /* Room for a segment's name and its end: "log-" and 16 decimal digits. */
@@ -54,5 +58,13 @@ void dgraft_segment_name(uint64_t sequence, char name[DGRAFT_SEGMENT_NAME_BYTES]
 
 /* Returns the sequence of a name, 0 when it is not one of a segment. */
 uint64_t dgraft_segment_sequence(const char *name);
+
+/* Room for a snapshot's name and its end: "snapshot-", index and term in at least 16 decimal digits each. */
+#define DGRAFT_SNAPSHOT_NAME_BYTES 56u
+
+void dgraft_snapshot_name(struct dgraft_position position, char name[DGRAFT_SNAPSHOT_NAME_BYTES]);
+
+/* Returns the position of a name, {0,0} when it is not one of a snapshot. */
+struct dgraft_position dgraft_snapshot_named(const char *name);
 
 #endif

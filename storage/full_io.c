@@ -19,9 +19,9 @@ void dgraft_disk_init(struct dgraft_disk *disk, struct dgraft_fs *fs, const char
 void dgraft_disk_path(const struct dgraft_disk *disk, const char *name, char path[DGRAFT_DISK_PATH_BYTES])
 {
     if (name[0] == '\0') {
-        (void)snprintf(path, DGRAFT_DISK_PATH_BYTES, "%.990s", disk->directory);
+        (void)snprintf(path, DGRAFT_DISK_PATH_BYTES, "%.960s", disk->directory);
     } else {
-        (void)snprintf(path, DGRAFT_DISK_PATH_BYTES, "%.990s/%.32s", disk->directory, name);
+        (void)snprintf(path, DGRAFT_DISK_PATH_BYTES, "%.960s/%.60s", disk->directory, name);
     }
 }
 
@@ -220,4 +220,14 @@ int dgraft_disk_zero(struct dgraft_disk *disk, int file, uint64_t begin, uint64_
         begin += bytes;
     }
     return 0;
+}
+
+int dgraft_disk_list(struct dgraft_disk *disk, int (*found)(void *context, const char *name), void *context)
+{
+    int result;
+    int tries = 0;
+    do {
+        result = disk->fs->ops->list(disk->fs, disk->directory, found, context);
+    } while (result == -EINTR && ++tries < 1000);
+    return result;
 }

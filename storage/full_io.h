@@ -38,6 +38,8 @@ int dgraft_disk_lock(struct dgraft_disk *disk, int file);
 int dgraft_disk_locked(struct dgraft_disk *disk, int file);
 int dgraft_disk_unlink(struct dgraft_disk *disk, const char *name);
 int dgraft_disk_rename(struct dgraft_disk *disk, const char *from, const char *to);
+/* Calls found() for every name, perhaps more than once. */
+int dgraft_disk_list(struct dgraft_disk *disk, int (*found)(void *context, const char *name), void *context);
 
 /* Reads until `size` bytes are there or the file ends. Returns how many, or a negative errno. */
 int64_t dgraft_disk_read(struct dgraft_disk *disk, int file, void *bytes, size_t size, uint64_t offset);

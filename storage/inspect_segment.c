@@ -127,8 +127,13 @@ static void take(struct dgraft_inspect_pass *pass, const struct dgraft_batch *ba
 {
     struct dgraft_inspect_summary *summary = pass->summary;
     struct dgraft_plan *plan = &pass->plan;
-    plan->keep_term =
-        batch->keep == pass->log.last.index ? pass->log.last.term : dgraft_log_term(&pass->log, batch->keep);
+    if (!pass->log.open) {
+        plan->keep_term =
+            batch->keep == pass->log.last.index ? pass->log.last.term : dgraft_log_term(&pass->log, batch->keep);
+    }
+    if (batch->restart || batch->keep < summary->first.index) {
+        summary->first = (struct dgraft_position){0, 0};
+    }
     if (plan->keep_term == 0 && batch->floor.index == batch->keep) {
         plan->keep_term = batch->floor.term;
     }
@@ -137,7 +142,8 @@ static void take(struct dgraft_inspect_pass *pass, const struct dgraft_batch *ba
     } else if (summary->first.index == 0 && plan->run_count > 0) {
         summary->first = (struct dgraft_position){batch->first, plan->runs[0].term};
     }
-    if (!pass->broken && batch->keep <= pass->log.last.index && dgraft_log_reserve(&pass->log, plan)) {
+    const bool anew = batch->restart || pass->log.open;
+    if (!pass->broken && (anew || batch->keep <= pass->log.last.index) && dgraft_log_reserve(&pass->log, plan)) {
         dgraft_log_apply(&pass->log, plan);
     }
     summary->last = plan->last;
@@ -355,6 +361,9 @@ enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
     }
     if (pass->single || pass->broken) {
         pass->broken = true; /* what lies before is not known */
+        pass->number = header->follows;
+        pass->chain = header->chain;
+    } else if (pass->log.open) { /* what it follows was dropped */
         pass->number = header->follows;
         pass->chain = header->chain;
     } else if (header->follows != pass->number || header->chain != pass->chain) {

@@ -27,6 +27,9 @@ dgraft_term dgraft_log_term(const struct dgraft_log *log, dgraft_index index)
     if (index == 0 || index > log->last.index) {
         return 0;
     }
+    if (index <= log->base.index) {
+        return index == log->base.index ? log->base.term : 0;
+    }
     uint32_t begin = 0;
     uint32_t end = log->run_count;
     while (begin < end) { /* the first run that begins after index */
@@ -135,8 +138,48 @@ bool dgraft_log_reserve(struct dgraft_log *log, const struct dgraft_plan *plan)
     return true;
 }
 
+void dgraft_log_begin(struct dgraft_log *log, struct dgraft_position position)
+{
+    log->open = false;
+    log->base = position;
+    log->last = position;
+    log->extent_count = 0;
+    log->run_count = 0;
+    log->membership_count = 0;
+    log->cut = true;
+}
+
+void dgraft_log_drop(struct dgraft_log *log, uint64_t sequence, struct dgraft_position base)
+{
+    size_t gone = 0;
+    while (gone < log->extent_count && log->extents[gone].sequence < sequence) {
+        gone++;
+    }
+    log->extent_count -= gone;
+    memmove(log->extents, log->extents + gone, log->extent_count * sizeof *log->extents);
+    for (gone = 0; gone < log->membership_count && log->memberships[gone] <= base.index; gone++) {
+    }
+    log->membership_count -= gone;
+    memmove(log->memberships, log->memberships + gone, log->membership_count * sizeof *log->memberships);
+    for (gone = 0; gone + 1 < log->run_count && log->runs[gone + 1].first <= base.index + 1; gone++) {
+    }
+    log->run_count -= (uint32_t)gone;
+    memmove(log->runs, log->runs + gone, log->run_count * sizeof *log->runs);
+    if (log->run_count > 0 && log->runs[0].first <= base.index) {
+        log->runs[0].first = base.index + 1;
+    }
+    if (base.index == log->last.index) {
+        log->run_count = 0;
+    }
+    log->base = base;
+}
+
 static void truncate_log(struct dgraft_log *log, dgraft_index keep, dgraft_term keep_term)
 {
+    if (keep < log->base.index) { /* all of what was kept of it: it is read from the middle */
+        dgraft_log_begin(log, (struct dgraft_position){keep, keep_term});
+        return;
+    }
     while (log->extent_count > 0 && log->extents[log->extent_count - 1].first > keep) {
         log->extent_count--;
     }
@@ -146,7 +189,7 @@ static void truncate_log(struct dgraft_log *log, dgraft_index keep, dgraft_term 
     while (log->run_count > 0 && log->runs[log->run_count - 1].first > keep) {
         log->run_count--;
     }
-    if (log->run_count == 0 && keep > 0) {
+    if (log->run_count == 0 && keep > log->base.index) {
         /* Cut below every run that is kept: what is known from here on begins with keep itself. */
         log->runs[log->run_count++] = (struct dgraft_term_run){keep, keep_term};
     }
@@ -182,8 +225,12 @@ static bool extends(const struct dgraft_log *log, const struct dgraft_plan *plan
 void dgraft_log_apply(struct dgraft_log *log, const struct dgraft_plan *plan)
 {
     const struct dgraft_batch *batch = &plan->batch;
-    assert(batch->keep <= log->last.index);
-    if (batch->keep < log->last.index) {
+    assert(batch->keep <= log->last.index || batch->restart || log->open);
+    if (batch->restart) {
+        dgraft_log_begin(log, batch->floor);
+    } else if (log->open) {
+        dgraft_log_begin(log, (struct dgraft_position){batch->keep, 0});
+    } else if (batch->keep < log->last.index) {
         truncate_log(log, batch->keep, plan->keep_term);
         log->cut = true;
     }

@@ -18,6 +18,8 @@ struct dgraft_extent {
 };
 
 struct dgraft_log {
+    bool open; /* nothing was read yet of a log whose beginning was dropped: its first batch says where */
+    struct dgraft_position base; /* the log begins after it; its term may be unknown: 0 */
     struct dgraft_position last;
     struct dgraft_extent *extents;
     size_t extent_count;
@@ -50,8 +52,8 @@ struct dgraft_plan {
 DGRAFT_MUST_USE bool dgraft_log_init(struct dgraft_log *log, uint32_t runs_max);
 void dgraft_log_free(struct dgraft_log *log);
 
-/* Returns the term of an entry as far as the runs know; 0 beyond the log or when it is older than they are. The term at
- * 0 is 0. */
+/* Returns the term of an entry as far as the runs know; 0 beyond the log, before its beginning, or when it is older
+ * than they are. The term at 0 is 0. */
 dgraft_term dgraft_log_term(const struct dgraft_log *log, dgraft_index index);
 
 /* Returns the extent that holds an entry in force, or NULL. */
@@ -66,6 +68,12 @@ void dgraft_plan_free(struct dgraft_plan *plan);
 
 /* Makes room for a plan. Returns false when memory is short. */
 DGRAFT_MUST_USE bool dgraft_log_reserve(struct dgraft_log *log, const struct dgraft_plan *plan);
+
+/* Empties a log: it begins after position. */
+void dgraft_log_begin(struct dgraft_log *log, struct dgraft_position position);
+
+/* Forgets what lies in segments before this sequence. `base` is the last entry of it. */
+void dgraft_log_drop(struct dgraft_log *log, uint64_t sequence, struct dgraft_position base);
 
 /* Supersedes what follows keep, appends the rest. Room must have been reserved. */
 void dgraft_log_apply(struct dgraft_log *log, const struct dgraft_plan *plan);

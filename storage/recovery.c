@@ -252,13 +252,13 @@ static enum dgraft_status read_headers(struct pass *pass)
     out->segment_count = out->segments == NULL ? 0 : count;
     if (out->segments == NULL) {
         status = dgraft_why_errno(pass->why, pass->disk, "read", "", -ENOMEM);
-    } else if (count == 0) {
-        status = damaged(pass, 1, 0, 1, "the log's first segment is missing");
+    } else if (count == 0 || (sequences[0] != 1 && out->snapshot.refusal != DGRAFT_ACCEPT)) {
+        status = damaged(pass, 1, 0, 1, "the log's first segment is missing, and no snapshot holds what was in it");
     }
     for (size_t i = 0; i < out->segment_count && status == DGRAFT_OK; i++) {
         out->segments[i].sequence = sequences[i];
-        if (sequences[i] != i + 1) {
-            status = damaged(pass, i + 1, 0, 0, "this segment is missing, but a later one is there");
+        if (sequences[i] != sequences[0] + i) {
+            status = damaged(pass, sequences[0] + i, 0, 0, "this segment is missing, but a later one is there");
         }
     }
     free(sequences);
@@ -368,11 +368,16 @@ static enum dgraft_status resolve_keep(struct pass *pass, struct dgraft_plan *pl
 {
     const struct dgraft_log *log = &pass->out->log;
     const dgraft_index keep = plan->batch.keep;
-    plan->keep_term = keep == log->last.index ? log->last.term : dgraft_log_term(log, keep);
+    if (plan->batch.restart) {
+        plan->keep_term = plan->batch.floor.term;
+    } else if (!log->open) {
+        plan->keep_term = keep == log->last.index ? log->last.term : dgraft_log_term(log, keep);
+    }
     if (plan->batch.count == 0) {
         plan->last = (struct dgraft_position){keep, plan->keep_term};
     }
-    if (keep == 0 || plan->keep_term != 0) {
+    /* What lies before the beginning of a log is in a snapshot, and its terms are nobody's business any more. */
+    if (keep == 0 || plan->keep_term != 0 || log->open || keep <= log->base.index) {
         return DGRAFT_OK;
     }
     /* Cut below every run in memory: read the entry's own term where it lies. */
@@ -521,10 +526,17 @@ static enum dgraft_status read_log(struct pass *pass, size_t top)
         }
     }
     enum dgraft_status status = DGRAFT_OK;
+    bool dropped = out->segments[0].sequence != 1;
+    out->log.open = dropped;
     for (size_t i = 0; i <= top && status == DGRAFT_OK; i++) {
         struct dgraft_segment *segment = &out->segments[i];
         if (segment->use != DGRAFT_USE_FORCE) {
             continue;
+        }
+        if (dropped) { /* what it follows is gone: a snapshot holds it */
+            pass->number = segment->header.follows;
+            pass->chain = segment->header.chain;
+            dropped = false;
         }
         if (segment->header.follows != pass->number || segment->header.chain != pass->chain) {
             status = damaged(pass, segment->sequence, 0, segment->header.first,
@@ -548,7 +560,7 @@ static enum dgraft_status finish(struct pass *pass)
 {
     struct dgraft_recovery *out = pass->out;
     const struct dgraft_batch *batch = &out->last.batch;
-    out->unproven = batch->count > 0 || batch->keep < out->log.last.index;
+    out->unproven = batch->count > 0 || batch->restart || batch->keep < out->log.last.index;
     if (!out->unproven) {
         const enum dgraft_status status = settle_last(pass);
         if (status != DGRAFT_OK) {
@@ -556,7 +568,15 @@ static enum dgraft_status finish(struct pass *pass)
         }
     }
     const struct dgraft_position last = out->unproven ? out->last.last : out->log.last;
-    dgraft_decide_term(&out->slot, out->saves, out->term, last.term, &out->choice);
+    const bool whole_log = out->unproven && (batch->restart || out->log.open || batch->keep < out->log.base.index);
+    const dgraft_index base = whole_log ? batch->keep : out->log.base.index;
+    const struct dgraft_snapshot *snapshot = &out->snapshot.snapshot;
+    if (base > snapshot->position.index) {
+        return damaged(pass, out->segments[0].sequence, 0, snapshot->position.index + 1,
+                       "the log begins later than the newest snapshot ends: entries between them are missing");
+    }
+    const dgraft_term term = last.term > snapshot->position.term ? last.term : snapshot->position.term;
+    dgraft_decide_term(&out->slot, out->saves, out->term, term, &out->choice);
     return DGRAFT_OK;
 }
 
@@ -578,6 +598,9 @@ enum dgraft_status dgraft_recover(struct dgraft_disk *disk, uint32_t runs_max, s
     if (status == DGRAFT_OK) {
         status = recover_state(&pass);
         pass.scan.store = out->identity.store;
+    }
+    if (status == DGRAFT_OK) {
+        status = dgraft_recover_snapshot(disk, &out->identity, &out->snapshot, why);
     }
     if (status == DGRAFT_OK) {
         status = read_headers(&pass);

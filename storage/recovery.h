@@ -27,6 +27,8 @@ struct dgraft_recovery {
     bool state_whole;
     struct dgraft_state_choice choice;
 
+    struct dgraft_snapshot_header snapshot; /* the newest; refusal EMPTY when there is none */
+
     struct dgraft_segment *segments; /* ascending */
     size_t segment_count;
 
@@ -54,6 +56,12 @@ void dgraft_recovery_free(struct dgraft_recovery *recovery);
 DGRAFT_MUST_USE enum dgraft_status dgraft_recover_slots(struct dgraft_disk *disk, const char *name,
                                                         struct dgraft_state_slot slots[DGRAFT_STATE_SLOTS],
                                                         struct dgraft_why *why);
+
+/* Finds the newest snapshot and checks all of it. out->refusal is EMPTY when there is none. Returns OK, DAMAGED,
+ * FOREIGN, TOO_NEW, IO, READ_ONLY, NO_MEMORY. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_recover_snapshot(struct dgraft_disk *disk,
+                                                           const struct dgraft_identity *identity,
+                                                           struct dgraft_snapshot_header *out, struct dgraft_why *why);
 
 /* Lists the sequences of all segments, ascending; *out is freed by the caller. Returns 0 or a negative errno. */
 DGRAFT_MUST_USE int dgraft_recover_list(struct dgraft_disk *disk, uint64_t **out, size_t *count);

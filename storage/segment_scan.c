@@ -122,6 +122,9 @@ static enum dgraft_refusal check_fields(const struct dgraft_batch *batch)
         batch->first != batch->keep + 1) {
         return DGRAFT_REFUSAL_FIELD;
     }
+    if (batch->restart && (batch->floor.index != batch->keep || batch->keep == 0 || batch->floor.term == 0)) {
+        return DGRAFT_REFUSAL_FIELD;
+    }
     const dgraft_index last = batch->keep + batch->count;
     if (batch->commit > last || batch->membership > last) {
         return DGRAFT_REFUSAL_FIELD;
@@ -263,11 +266,15 @@ enum dgraft_refusal dgraft_scan_follows(const struct dgraft_log *log, const stru
     if (batch->number != number || batch->previous != chain) {
         return DGRAFT_REFUSAL_CHAIN;
     }
-    if (batch->keep > log->last.index || batch->floor.index > log->last.index || batch->saves < log->newest.saves ||
-        batch->term < log->newest.term) {
+    if (batch->saves < log->newest.saves || batch->term < log->newest.term) {
         return DGRAFT_REFUSAL_FIELD;
     }
-    if (batch->count > 0 && plan->runs[0].term < dgraft_log_term(log, batch->keep)) {
+    const bool anew = batch->restart || log->open; /* no matter what lies before it */
+    if (!anew && (batch->keep > log->last.index || batch->floor.index > log->last.index)) {
+        return DGRAFT_REFUSAL_FIELD;
+    }
+    const dgraft_term before = batch->restart ? batch->floor.term : log->open ? 0 : dgraft_log_term(log, batch->keep);
+    if (batch->count > 0 && plan->runs[0].term < before) {
         return DGRAFT_REFUSAL_ORDER;
     }
     return DGRAFT_ACCEPT;

@@ -91,6 +91,7 @@ void dgraft_writer_spare(struct dgraft_writer *writer)
             writer->spare_bytes = writer->segment_bytes;
             writer->spare_named = true;
         }
+        atomic_store(&writer->lacks_room, file == -ENOSPC || file == -EDQUOT);
     }
     (void)pthread_mutex_unlock(&writer->spare_lock);
 }

@@ -33,6 +33,7 @@ struct dgraft_writer {
     uint64_t spare_bytes;
     bool spare_named;         /* its name is durable */
     atomic_bool spare_wanted; /* none is ready */
+    atomic_bool lacks_room;   /* the newest attempt to make one found the disk full */
     struct dgraft_pool pool;  /* where the next ones come from, as long as it has any */
     _Atomic uint64_t spares_late;
     struct dgraft_failure failure;

@@ -31,7 +31,7 @@ static int see_name(void *context, const char *name)
 {
     struct names_seen *seen = context;
     const uint64_t sequence = dgraft_segment_sequence(name);
-    if (sequence > 1 || dgraft_pool_number(name) != 0) {
+    if (sequence > 1 || dgraft_pool_number(name) != 0 || dgraft_snapshot_named(name).index != 0) {
         seen->grown = true;
     } else if (sequence == 1 || strcmp(name, "lock") == 0 || strcmp(name, "state.new") == 0) {
         seen->ours = true;

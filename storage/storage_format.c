@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIRECTORY_BYTES_MAX = 980 };
+enum { DIRECTORY_BYTES_MAX = 950 };
 
 /* The name "state" appears last, by a rename, when all it speaks of is durable: a directory without it is none. */
 static const char state_draft[] = "state.new";

@@ -82,13 +82,16 @@ static void compare_state(struct dgraft_inspect_pass *pass, struct dgraft_state_
     if (best.refusal != DGRAFT_ACCEPT) {
         return;
     }
-    dgraft_decide_term(&best, pass->saves, pass->saved_term, pass->summary->last.term, &choice);
+    const dgraft_term last_term = pass->summary->last.term > pass->summary->snapshot.term
+                                      ? pass->summary->last.term
+                                      : pass->summary->snapshot.term;
+    dgraft_decide_term(&best, pass->saves, pass->saved_term, last_term, &choice);
     if (choice.lost && dgraft_recover_slots(&pass->disk, "state", slots, NULL) == DGRAFT_OK &&
         dgraft_decide_state(slots, &which, &whole) == DGRAFT_STATE_USE) {
         best = slots[which];
         pass->summary->term = best.term;
         pass->summary->vote = best.vote;
-        dgraft_decide_term(&best, pass->saves, pass->saved_term, pass->summary->last.term, &choice);
+        dgraft_decide_term(&best, pass->saves, pass->saved_term, last_term, &choice);
     }
     if (choice.lost) {
         dgraft_disk_path(&pass->disk, "state", path);
@@ -104,6 +107,7 @@ struct names {
     struct dgraft_inspect_pass *pass;
     bool state;
     bool segments;
+    bool snapshots;
     bool lock;
 };
 
@@ -119,6 +123,9 @@ static int note_name(void *context, const char *name)
         names->segments = true;
     } else if (dgraft_pool_number(name) != 0) {
         names->pass->summary->spares += dgraft_pool_number(name) == UINT64_MAX ? 0 : 1;
+    } else if (dgraft_snapshot_named(name).index != 0 || strcmp(name, "snapshot.new") == 0 ||
+               strcmp(name, "snapshot.part") == 0) {
+        names->snapshots = true;
     } else {
         dgraft_disk_path(&names->pass->disk, name, path);
         dgraft_inspect_tell(names->pass, path, 0, DGRAFT_SEVERITY_NOTE, "not a file of a node's directory: ignored");
@@ -201,7 +208,9 @@ static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass)
     }
     enum dgraft_status status = read_headers(pass, segments, sequences, count);
     for (size_t i = 0; i < count && status == DGRAFT_OK; i++) {
-        const uint64_t expected = i == 0 ? 1 : sequences[i - 1] + 1;
+        const bool dropped = i == 0 && pass->summary->snapshot.index != 0; /* the log may begin later */
+        const uint64_t expected = i > 0 ? sequences[i - 1] + 1 : dropped ? sequences[0] : 1;
+        pass->log.open = pass->log.open || (dropped && sequences[0] != 1);
         if (sequences[i] != expected) {
             char name[DGRAFT_SEGMENT_NAME_BYTES];
             char path[DGRAFT_DISK_PATH_BYTES];
@@ -214,8 +223,46 @@ static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass)
         tell_void(pass, &segments[i]);
         status = dgraft_inspect_segment(pass, &segments[i]);
     }
+    if (status == DGRAFT_OK && !pass->broken && pass->log.base.index > pass->summary->snapshot.index) {
+        char path[DGRAFT_DISK_PATH_BYTES];
+        dgraft_disk_path(&pass->disk, segments[0].name, path);
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+                            "the log begins behind index %" PRIu64 ", later than the newest snapshot ends: entries "
+                            "between them are missing. %s",
+                            pass->log.base.index, DGRAFT_REMEDY_DAMAGE);
+    }
     free(segments);
     free(sequences);
+    return status;
+}
+
+/* Shows the newest snapshot, and says whether it is whole. */
+static enum dgraft_status inspect_snapshot(struct dgraft_inspect_pass *pass, const struct dgraft_identity *identity)
+{
+    struct dgraft_snapshot_header header;
+    char name[DGRAFT_SNAPSHOT_NAME_BYTES] = "";
+    char path[DGRAFT_DISK_PATH_BYTES];
+    struct dgraft_why why = {""};
+    const enum dgraft_status status = dgraft_recover_snapshot(&pass->disk, identity, &header, &why);
+    if (header.refusal == DGRAFT_ACCEPT) {
+        dgraft_snapshot_name(header.snapshot.position, name);
+    }
+    dgraft_disk_path(&pass->disk, name, path);
+    if (header.refusal == DGRAFT_ACCEPT && pass->visitor->snapshot != NULL) {
+        pass->visitor->snapshot(pass->visitor->context, path, &header);
+    }
+    if (status == DGRAFT_OK && header.refusal == DGRAFT_ACCEPT) {
+        pass->summary->snapshot = header.snapshot.position;
+        pass->summary->snapshot_bytes = header.snapshot.size;
+        return DGRAFT_OK;
+    }
+    if (status == DGRAFT_STATUS_DAMAGED || status == DGRAFT_STATUS_FOREIGN || status == DGRAFT_STATUS_TOO_NEW) {
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "%.400s", why.text);
+        return DGRAFT_OK;
+    }
+    if (status != DGRAFT_OK && pass->why != NULL) {
+        *pass->why = why;
+    }
     return status;
 }
 
@@ -237,6 +284,9 @@ static enum dgraft_status inspect_directory(struct dgraft_inspect_pass *pass)
     enum dgraft_status status = inspect_state(pass, "state", &best);
     if (status == DGRAFT_OK && !names.segments) {
         dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "the log is missing. %s", DGRAFT_REMEDY_DAMAGE);
+    }
+    if (status == DGRAFT_OK && names.snapshots) {
+        status = inspect_snapshot(pass, &pass->summary->identity);
     }
     if (status == DGRAFT_OK) {
         status = inspect_segments(pass);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEGMENT_BYTES_DEFAULT = 8 * 1024 * 1024, RUNS_MAX_DEFAULT = 256, DIRECTORY_BYTES_MAX = 980 };
+enum { SEGMENT_BYTES_DEFAULT = 8 * 1024 * 1024, RUNS_MAX_DEFAULT = 256, DIRECTORY_BYTES_MAX = 950 };
 
 /* Takes the lock file, making it when it was lost. */
 static enum dgraft_status lock_directory(struct dgraft_storage *storage, struct dgraft_why *why)
@@ -121,6 +121,29 @@ static enum dgraft_status rewrite_last(struct dgraft_storage *storage, struct dg
     return status;
 }
 
+/* Marks all that is there as durable. */
+static enum dgraft_status mark_floor(struct dgraft_storage *storage, struct dgraft_why *why)
+{
+    struct dgraft_plan mark = {.keep_term = storage->log.last.term, .last = storage->log.last};
+    struct iovec piece = {NULL, 0};
+    mark.batch = (struct dgraft_batch){.keep = storage->log.last.index,
+                                       .first = storage->log.last.index + 1,
+                                       .floor = storage->log.last,
+                                       .commit = storage->log.commit,
+                                       .wall_clock_ns = storage->log.newest.wall_clock_ns,
+                                       .saves = storage->saves,
+                                       .term = storage->term};
+    if (storage->log.membership_count > 0) {
+        mark.batch.membership = storage->log.memberships[storage->log.membership_count - 1];
+    }
+    if (!dgraft_writer_append(&storage->writer, &mark.batch, &piece, 1)) {
+        return failed(storage, why);
+    }
+    dgraft_log_apply(&storage->log, &mark);
+    storage->marked = true;
+    return DGRAFT_OK;
+}
+
 /* Makes durable, and marks as durable, what was found. Only an open that found everything marked writes nothing. */
 static enum dgraft_status settle(struct dgraft_storage *storage, struct dgraft_recovery *recovery,
                                  struct dgraft_why *why)
@@ -152,24 +175,48 @@ static enum dgraft_status settle(struct dgraft_storage *storage, struct dgraft_r
     if (status != DGRAFT_OK) {
         return status;
     }
-    struct dgraft_plan mark = {.keep_term = storage->log.last.term, .last = storage->log.last};
+    return mark_floor(storage, why);
+}
+/* A snapshot was received and published, and then came a crash before the log gave way to it: it gives way now. Whether
+ * the log holds the snapshot's last entry is what the core decided by, and nothing it held may be missing elsewhere. */
+static enum dgraft_status settle_snapshot(struct dgraft_storage *storage, struct dgraft_why *why)
+{
+    const struct dgraft_position position = storage->snapshot.position;
+    struct dgraft_log *log = &storage->log;
+    if (position.index == 0) {
+        return DGRAFT_OK;
+    }
+    if (log->base.index == position.index && log->base.term == 0) {
+        log->base.term = position.term;
+        log->last.term = log->last.index == position.index ? position.term : log->last.term;
+    }
+    if (log->base.index != 0 && log->base.term == 0) {
+        /* The entry before is gone, and with it its term: the log is taken to begin behind the first that is there. */
+        const struct dgraft_position first = {log->base.index + 1,
+                                              dgraft_storage_term_at(storage, log->base.index + 1)};
+        dgraft_log_drop(log, 0, first);
+    }
+    if (position.index <= log->last.index && dgraft_storage_term_at(storage, position.index) == position.term) {
+        log->commit = log->commit > position.index ? log->commit : position.index;
+        return DGRAFT_OK;
+    }
+    struct dgraft_plan anew = {.keep_term = position.term, .last = position};
     struct iovec piece = {NULL, 0};
-    mark.batch = (struct dgraft_batch){.keep = storage->log.last.index,
-                                       .first = storage->log.last.index + 1,
-                                       .floor = storage->log.last,
-                                       .commit = storage->log.commit,
-                                       .wall_clock_ns = storage->log.newest.wall_clock_ns,
+    anew.batch = (struct dgraft_batch){.restart = true,
+                                       .keep = position.index,
+                                       .first = position.index + 1,
+                                       .floor = position,
+                                       .commit = position.index,
+                                       .wall_clock_ns = log->newest.wall_clock_ns,
                                        .saves = storage->saves,
                                        .term = storage->term};
-    if (storage->log.membership_count > 0) {
-        mark.batch.membership = storage->log.memberships[storage->log.membership_count - 1];
-    }
-    if (!dgraft_writer_append(&storage->writer, &mark.batch, &piece, 1)) {
+    if (!dgraft_writer_append(&storage->writer, &anew.batch, &piece, 1)) {
         return failed(storage, why);
     }
-    dgraft_log_apply(&storage->log, &mark);
-    storage->marked = true;
-    return DGRAFT_OK;
+    anew.sequence = storage->writer.sequence;
+    dgraft_log_apply(log, &anew);
+    storage->reader.cursor.valid = false;
+    return mark_floor(storage, why);
 }
 
 /* Gives back the room of what is no longer part of the log. A later segment has already put it out of force, so a
@@ -263,9 +310,16 @@ static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraf
     if (status == DGRAFT_OK) {
         status = settle(storage, recovery, why);
     }
+    if (status == DGRAFT_OK) {
+        status = dgraft_snapshots_open(storage, &recovery->snapshot, why);
+    }
+    if (status == DGRAFT_OK) {
+        status = settle_snapshot(storage, why);
+    }
     if (status != DGRAFT_OK) {
         return status;
     }
+    storage->dropping.next = recovery->segments[0].sequence;
     recovery->last.batch.offset = old_offset;
     if (fresh) {
         cut(storage, recovery);
@@ -297,6 +351,9 @@ enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, const char *directo
     dgraft_disk_init(&storage->disk, fs, name);
     dgraft_reader_init(&storage->reader, &storage->disk);
     storage->lock_file = -1;
+    storage->snapshot_file = -1;
+    storage->drafts[DGRAFT_SNAPSHOT_OWN] = (struct dgraft_draft){.name = "snapshot.new", .file = -1};
+    storage->drafts[DGRAFT_SNAPSHOT_RECEIVED] = (struct dgraft_draft){.name = "snapshot.part", .file = -1};
     storage->writer = (struct dgraft_writer){.disk = &storage->disk,
                                              .segment_bytes = options != NULL ? options->segment_bytes : 0,
                                              .state_file = -1,
@@ -336,6 +393,10 @@ void dgraft_storage_found(const struct dgraft_storage *storage, struct dgraft_fo
         .generation = storage->generation,
         .term = storage->term,
         .vote = storage->vote,
+        .snapshot = storage->snapshot,
+        .compacted = log->base,
+        .receiving = storage->drafts[DGRAFT_SNAPSHOT_RECEIVED].header.snapshot,
+        .received_bytes = storage->drafts[DGRAFT_SNAPSHOT_RECEIVED].offset,
         .last = log->last,
         .floor = log->last,
         .commit = log->commit,
@@ -385,6 +446,7 @@ void dgraft_storage_abandon(struct dgraft_storage *storage)
     }
     dgraft_reader_close(&storage->reader);
     dgraft_writer_close(&storage->writer);
+    dgraft_snapshots_close(storage);
     dgraft_disk_close(&storage->disk, storage->lock_file);
     dgraft_log_free(&storage->log);
     dgraft_plan_free(&storage->plan);

@@ -32,6 +32,26 @@ struct dgraft_job {
     bool done;
 };
 
+/* A snapshot that is being written, checked or published. The file lane's, but for what is read between its steps. */
+struct dgraft_draft {
+    const char *name;
+    int file; /* -1: none */
+    struct dgraft_snapshot_header header;
+    uint64_t offset;  /* bytes stored */
+    uint64_t checked; /* bytes read back */
+    void *hash;
+    bool published;
+};
+
+/* What is to be removed from a directory, in this order. */
+struct dgraft_dropping {
+    struct dgraft_position snapshot; /* an older one; index 0: none */
+    uint64_t next;                   /* the first segment whose file is there: it goes first */
+    uint64_t end;                    /* up to the one before this */
+    bool segments;                   /* some are */
+    _Atomic uint64_t dropped;
+};
+
 struct dgraft_storage {
     struct dgraft_disk disk;
     char *directory;
@@ -57,12 +77,26 @@ struct dgraft_storage {
     uint64_t writes;
     uint64_t segments;
 
+    struct dgraft_snapshot snapshot; /* the newest */
+    int snapshot_file;
+    struct dgraft_draft drafts[2];
+    struct dgraft_dropping dropping;
+
     struct dgraft_job job;
     struct dgraft_writer writer; /* the performer's */
 };
 
 /* Turns a failure of the writer into words and poison. */
 enum dgraft_status dgraft_storage_poison(struct dgraft_storage *storage, struct dgraft_why *why);
+
+/* Ends what was begun of a snapshot; its file goes with it when `gone`. */
+void dgraft_draft_end(struct dgraft_storage *storage, enum dgraft_snapshot_draft which, bool gone);
+
+/* At a start: opens the newest snapshot, takes up the part of one, removes what is left over. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_snapshots_open(struct dgraft_storage *storage,
+                                                         const struct dgraft_snapshot_header *newest,
+                                                         struct dgraft_why *why);
+void dgraft_snapshots_close(struct dgraft_storage *storage);
 
 void dgraft_reader_init(struct dgraft_reader *reader, struct dgraft_disk *disk);
 void dgraft_reader_close(struct dgraft_reader *reader);

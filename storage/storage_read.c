@@ -197,6 +197,9 @@ enum dgraft_status dgraft_storage_read(struct dgraft_storage *storage, dgraft_in
     if (last > storage->log.last.index) {
         last = storage->log.last.index;
     }
+    if (first != 0 && first <= storage->log.base.index && storage->log.base.index != 0) {
+        return dgraft_why_set(why, DGRAFT_STATUS_GONE, "the entry of index %" PRIu64 " is compacted", first);
+    }
     if (first == 0 || first > last) {
         return dgraft_why_set(why, DGRAFT_STATUS_NOT_FOUND, "no entry of index %" PRIu64 " is durable here", first);
     }
@@ -236,7 +239,7 @@ enum dgraft_status dgraft_storage_read(struct dgraft_storage *storage, dgraft_in
 dgraft_term dgraft_storage_term_at(struct dgraft_storage *storage, dgraft_index index)
 {
     const dgraft_term known = dgraft_log_term(&storage->log, index);
-    if (known != 0 || index == 0 || index > storage->log.last.index) {
+    if (known != 0 || index <= storage->log.base.index || index > storage->log.last.index) {
         return known;
     }
     struct dgraft_cursor at = {.valid = false};

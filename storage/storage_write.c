@@ -8,11 +8,16 @@
 static enum dgraft_status plan_log(struct dgraft_storage *storage, const struct dgraft_storage_write *write)
 {
     struct dgraft_plan *plan = &storage->plan;
-    if (write->keep > storage->log.last.index || write->first != write->keep + 1 ||
+    const bool anew = write->restart != 0;
+    if (anew &&
+        !dgraft_position_equal(storage->snapshot.position, (struct dgraft_position){write->keep, write->restart})) {
+        return DGRAFT_STATUS_MISUSE; /* nothing would hold what the log held */
+    }
+    if ((!anew && write->keep > storage->log.last.index) || write->first != write->keep + 1 ||
         (write->count > 0 && (write->entries == NULL || write->records == NULL))) {
         return DGRAFT_STATUS_MISUSE;
     }
-    const dgraft_term keep_term = dgraft_storage_term_at(storage, write->keep);
+    const dgraft_term keep_term = anew ? write->restart : dgraft_storage_term_at(storage, write->keep);
     if (write->keep > 0 && keep_term == 0) {
         return DGRAFT_STATUS_MISUSE;
     }
@@ -86,15 +91,17 @@ enum dgraft_status dgraft_storage_prepare(struct dgraft_storage *storage, const 
                                                .identity = storage->identity};
     }
     if (write->log) {
-        storage->plan.batch = (struct dgraft_batch){.keep = write->keep,
-                                                    .first = write->first,
-                                                    .count = write->count,
-                                                    .floor = storage->log.last,
-                                                    .commit = write->commit,
-                                                    .membership = write->membership,
-                                                    .wall_clock_ns = write->wall_clock_ns,
-                                                    .saves = write->state ? job->slot.version : storage->saves,
-                                                    .term = write->state ? write->term : storage->term};
+        storage->plan.batch = (struct dgraft_batch){
+            .keep = write->keep,
+            .first = write->first,
+            .count = write->count,
+            .restart = write->restart != 0,
+            .floor = write->restart != 0 ? (struct dgraft_position){write->keep, write->restart} : storage->log.last,
+            .commit = write->commit,
+            .membership = write->membership,
+            .wall_clock_ns = write->wall_clock_ns,
+            .saves = write->state ? job->slot.version : storage->saves,
+            .term = write->state ? write->term : storage->term};
     }
     storage->planned = true;
     return DGRAFT_OK;
@@ -145,8 +152,8 @@ enum dgraft_status dgraft_storage_complete(struct dgraft_storage *storage, struc
     }
     if (job->log) {
         const struct dgraft_batch *batch = &storage->plan.batch;
-        storage->marked = batch->count == 0 && batch->keep == storage->log.last.index;
-        if (batch->keep < storage->log.last.index) {
+        storage->marked = batch->count == 0 && batch->keep == storage->log.last.index && !batch->restart;
+        if (batch->keep < storage->log.last.index || batch->restart) {
             storage->reader.cursor.valid = false;
         }
         dgraft_log_apply(&storage->log, &storage->plan);
@@ -168,6 +175,11 @@ bool dgraft_storage_wants_spare(const struct dgraft_storage *storage)
     return atomic_load(&storage->writer.spare_wanted);
 }
 
+bool dgraft_storage_lacks_room(const struct dgraft_storage *storage)
+{
+    return atomic_load_explicit(&storage->writer.lacks_room, memory_order_relaxed);
+}
+
 bool dgraft_storage_fill(struct dgraft_storage *storage)
 {
     return !atomic_load(&storage->writer.failed) && dgraft_pool_fill(&storage->writer.pool);
@@ -187,6 +199,7 @@ void dgraft_storage_stats(const struct dgraft_storage *storage, struct dgraft_st
         .bytes_written = atomic_load_explicit(&storage->disk.bytes_written, memory_order_relaxed),
         .segments = storage->segments,
         .spares = dgraft_pool_count(&storage->writer.pool),
+        .segments_dropped = atomic_load_explicit(&storage->dropping.dropped, memory_order_relaxed),
         .spares_late = atomic_load_explicit(&storage->writer.spares_late, memory_order_relaxed),
         .index_bytes = storage->log.extent_capacity * sizeof *storage->log.extents +
                        storage->log.membership_capacity * sizeof *storage->log.memberships,

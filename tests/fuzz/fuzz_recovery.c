@@ -41,7 +41,7 @@ static uint32_t read_all(struct dgraft_storage *storage, const struct dgraft_fou
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct dgraft_storage_options options = {.segment_bytes = 8192, .runs_max = 8};
-    static const struct dgraft_inspect_visitor silent = {NULL, NULL, NULL, NULL, NULL, NULL};
+    static const struct dgraft_inspect_visitor silent = {.context = NULL};
     struct memory_fs *memory = storage_input(data, size);
     struct dgraft_fs *fs = memory_fs_seam(memory);
     struct dgraft_inspect_summary summary;

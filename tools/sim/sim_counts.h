@@ -78,7 +78,8 @@
     X(TRANSFER_EXPIRED, "transfers that took too long")                                                                \
     X(TRANSFER_REFUSED, "transfers refused")                                                                           \
     X(TRANSFERRING, "proposals refused during a transfer")                                                             \
-    X(DISK_ALARM, "disks that were too slow to lead")                                                                  \
+    X(DISK_ALARM, "disks that were too slow or too full to lead")                                                      \
+    X(LACKS_ROOM, "disks without room for another segment")                                                            \
     X(PEER_LAG, "followers told to lag")                                                                               \
     X(JOINT_ENTERED, "joint memberships entered")                                                                      \
     X(JOINT_LEFT, "joint memberships left")                                                                            \

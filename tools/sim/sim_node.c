@@ -374,6 +374,15 @@ static void check_leases(struct sim_run *run)
     }
 }
 
+/* Makes the next segment ready, and counts when there is no room for it. */
+static void prepare(struct sim_node *node)
+{
+    const bool lacked = dgraft_driver_lacks_room(node->driver);
+    dgraft_driver_spare(node->driver);
+    node->run->counts.of[SIM_COUNT_LACKS_ROOM] += !lacked && dgraft_driver_lacks_room(node->driver);
+    node->room_asked_at_ns = node->run->now_ns;
+}
+
 void sim_node_turn(struct sim_node *node)
 {
     struct sim_run *run = node->run;
@@ -404,6 +413,10 @@ void sim_node_turn(struct sim_node *node)
         sim_node_crash(node, sim_random_chance(&run->random, 500000) ? SIM_CRASH_POWER : SIM_CRASH_PROCESS);
         return;
     }
+    if (dgraft_driver_lacks_room(node->driver) && run->now_ns - node->room_asked_at_ns >= run->election_timeout_ns) {
+        prepare(node); /* as the shell's preparer does, now and then */
+        sim_node_plan_turn(node, run->now_ns + 1000);
+    }
     plan_perform(node);
     const uint64_t wake_at = dgraft_driver_wake_at(node->driver);
     if (wake_at != UINT64_MAX) {
@@ -428,7 +441,7 @@ void sim_node_perform(struct sim_node *node)
         sim_node_crash(node, sim_random_chance(&run->random, 700000) ? SIM_CRASH_POWER : SIM_CRASH_PROCESS);
         return;
     }
-    dgraft_driver_spare(node->driver);
+    prepare(node);
     (void)dgraft_driver_fill(node->driver);
     if (disk->crashed) {
         sim_node_crash(node, SIM_CRASH_POWER);

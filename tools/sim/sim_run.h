@@ -122,9 +122,10 @@ struct sim_node {
     uint64_t turn_number; /* a turn with another number is outdated */
     bool performing;      /* a perform is planned */
     uint64_t paused_until_ns;
-    bool deaf;               /* what arrives during the pause is lost */
-    uint64_t slept_at_ns;    /* the clock as a turn read it just before the pause; 0: no turn was under way */
-    uint64_t lease_until_ns; /* on the node's clock */
+    bool deaf;                 /* what arrives during the pause is lost */
+    uint64_t room_asked_at_ns; /* when a spare segment was made, or was not for want of room */
+    uint64_t slept_at_ns;      /* the clock as a turn read it just before the pause; 0: no turn was under way */
+    uint64_t lease_until_ns;   /* on the node's clock */
     struct dgraft_transfer transfer;
     uint64_t slow_until_ns; /* the disk finishes nothing before */
     struct sim_heard *heard;

@@ -226,6 +226,7 @@ void dgraft_driver_perform(struct dgraft_driver *driver);
 /* As the functions of the same names in storage.h: they prepare segments, off the commit path, on any thread. */
 void dgraft_driver_spare(struct dgraft_driver *driver);
 bool dgraft_driver_wants_spare(const struct dgraft_driver *driver);
+bool dgraft_driver_lacks_room(const struct dgraft_driver *driver);
 bool dgraft_driver_fill(struct dgraft_driver *driver);
 bool dgraft_driver_wants_fill(const struct dgraft_driver *driver);
 

@@ -17,7 +17,8 @@ enum dgraft_file_type {
     DGRAFT_FILE_UNKNOWN = 0,
     DGRAFT_FILE_STATE = 1,
     DGRAFT_FILE_SEGMENT = 2,
-    DGRAFT_FILE_SPARE = 3 /* a segment prepared for later: not looked into */
+    DGRAFT_FILE_SPARE = 3, /* a segment prepared for later: not looked into */
+    DGRAFT_FILE_SNAPSHOT = 4
 };
 
 /* How bad a finding is: what the verdict is made from. */
@@ -49,6 +50,16 @@ struct dgraft_segment_header {
     uint64_t file_bytes; /* size now */
 };
 
+/* A snapshot's file: this block, then `snapshot.size` bytes: the record of the membership in force at its position,
+ * then what the state machine wrote. */
+struct dgraft_snapshot_header {
+    enum dgraft_refusal refusal; /* DGRAFT_ACCEPT: the rest is valid */
+    struct dgraft_identity identity;
+    struct dgraft_snapshot snapshot; /* the digest is XXH3-64 over its bytes */
+    uint32_t chunk_bytes;            /* of one that is being received: no write of it was larger */
+    uint64_t file_bytes;             /* size now */
+};
+
 struct dgraft_batch {
     uint64_t offset;
     uint64_t length;             /* header and records, in bytes */
@@ -66,6 +77,7 @@ struct dgraft_batch {
     uint64_t saves;   /* version of the newest state known durable when this was written */
     dgraft_term term; /* of that state */
     uint32_t records_checksum;
+    bool restart; /* the whole log before is superseded: it begins anew after `floor`, which a snapshot holds */
 };
 
 /* Any callback may be NULL. Views are valid during the call. */
@@ -73,6 +85,7 @@ struct dgraft_inspect_visitor {
     void *context;
     void (*state_slot)(void *context, const char *path, const struct dgraft_state_slot *slot);
     void (*segment)(void *context, const char *path, const struct dgraft_segment_header *header);
+    void (*snapshot)(void *context, const char *path, const struct dgraft_snapshot_header *header);
     void (*batch)(void *context, const char *path, const struct dgraft_batch *batch);
     /* A record within the batch visited last; superseded: a later batch of the log has overwritten it. */
     void (*record)(void *context, const char *path, uint64_t offset, const struct dgraft_record *record,
@@ -86,6 +99,8 @@ struct dgraft_inspect_summary {
     bool running; /* the directory's lock is held: bytes at the tail may be half-written just now */
     dgraft_term term;
     dgraft_node_id vote;
+    struct dgraft_position snapshot; /* the newest that is whole; {0,0} none */
+    uint64_t snapshot_bytes;
     struct dgraft_position first; /* of the log's entries in force */
     struct dgraft_position last;
     struct dgraft_position floor;

@@ -5,6 +5,7 @@
  *     DIR/state                  identity, term and vote: two pairs of slots (docs/log-format.md)
  *     DIR/log-0000000000000001   segments of the log: a chain of batches
  *     DIR/spare-0000000000000001 segments to come, prepared while nothing else was to do
+ *     DIR/snapshot-<index>-<term>  what the state machine held behind that entry; the log may begin behind it
  *
  * One store belongs to one thread, but for dgraft_storage_perform, which may run on another: at most one is under way,
  * and while it is only dgraft_storage_read, _found, _term_at and _stats may be called; and for _spare and _fill, which
@@ -73,7 +74,10 @@ struct dgraft_found {
     uint32_t generation;
     dgraft_term term;
     dgraft_node_id vote;
-    struct dgraft_position snapshot; /* {0,0} for now */
+    struct dgraft_snapshot snapshot;  /* the newest, checked whole; all zero: none */
+    struct dgraft_position compacted; /* the log begins after it; {0,0}: at index 1. At most the snapshot's */
+    struct dgraft_snapshot receiving; /* one that an earlier start received a part of; all zero: none */
+    uint64_t received_bytes;          /* of it, as far as a crash did not touch them */
     struct dgraft_position last;
     struct dgraft_position floor;       /* now equal to last: open syncs the rest */
     dgraft_index commit;                /* newest hint, at most last.index */
@@ -92,8 +96,11 @@ struct dgraft_storage_write {
     bool state; /* save term and vote */
     dgraft_term term;
     dgraft_node_id vote;
-    bool log;           /* write a batch: keep, then append. With count 0 and keep = last it only marks the floor */
-    dgraft_index keep;  /* entries after this index are superseded; at most the last index */
+    bool log;          /* write a batch: keep, then append. With count 0 and keep = last it only marks the floor */
+    dgraft_index keep; /* entries after this index are superseded; at most the last index */
+    /* All that lies before is superseded, and the log begins anew after (keep, restart): the position of the newest
+     * snapshot. 0: it goes on. */
+    dgraft_term restart;
     dgraft_index first; /* keep + 1 */
     uint32_t count;
     struct dgraft_position last; /* the log's last position after this write */
@@ -127,6 +134,10 @@ void dgraft_storage_spare(struct dgraft_storage *storage);
 /* Says whether dgraft_storage_spare has not been called since a segment began. Any thread. */
 bool dgraft_storage_wants_spare(const struct dgraft_storage *storage);
 
+/* Says whether the newest dgraft_storage_spare found the disk full: what is left of the segment that is written is the
+ * last room there is. Calling it again, every second or so, finds out when there is room again. Any thread. */
+bool dgraft_storage_lacks_room(const struct dgraft_storage *storage);
+
 /* Does one step, of at most 1 MiB written and synced, towards options.spares prepared segments; too many are removed.
  * Call it while there is nothing else to do. Any thread, but one at a time. Returns whether there is more to do; after
  * a failure, which is no harm, not before the next segment begins. */
@@ -146,6 +157,61 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_storage_read(struct dgraft_storage *st
 /* Returns the term of a durable entry, from memory or by reading it; 0 when it cannot be had. */
 dgraft_term dgraft_storage_term_at(struct dgraft_storage *storage, dgraft_index index);
 
+/* Snapshots. One that this node makes and one that it receives are written side by side, under names of their own, and
+ * become files of the store when they are published. All that writes - begin, write, check, publish, and the dropping
+ * below - may run on any one thread at a time, beside perform; the rest is the owner's. Their failures poison nothing:
+ * nothing hangs on a snapshot that is not published. */
+enum dgraft_snapshot_draft { DGRAFT_SNAPSHOT_OWN = 0, DGRAFT_SNAPSHOT_RECEIVED = 1 };
+
+/* Returns XXH3-64 of bytes: a snapshot's digest. */
+uint64_t dgraft_snapshot_digest(const void *bytes, size_t size);
+
+/* Begins a snapshot; what there was of another one is dropped. chunk_bytes: no write will be larger. Returns OK, FULL,
+ * READ_ONLY, IO. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_begin(struct dgraft_storage *storage,
+                                                                 enum dgraft_snapshot_draft which,
+                                                                 const struct dgraft_snapshot *snapshot,
+                                                                 uint32_t chunk_bytes, struct dgraft_why *why);
+
+/* Writes the next bytes and syncs them. Returns OK, MISUSE (another offset than the next), FULL, IO. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_write(struct dgraft_storage *storage,
+                                                                 enum dgraft_snapshot_draft which, uint64_t offset,
+                                                                 const void *bytes, size_t size,
+                                                                 struct dgraft_why *why);
+
+/* Reads back some of what was written; *done when all of it was and it is what it should be. Returns OK; DAMAGED: it is
+ * not, and it is gone; IO. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_check(struct dgraft_storage *storage,
+                                                                 enum dgraft_snapshot_draft which, bool *done,
+                                                                 struct dgraft_why *why);
+
+/* Gives a checked snapshot its name, durably. From then on a start would find it. Returns OK, IO, FULL. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_publish(struct dgraft_storage *storage,
+                                                                   enum dgraft_snapshot_draft which,
+                                                                   struct dgraft_why *why);
+
+/* Takes the published snapshot for the store's newest, unless it has a newer one. The owner's. */
+void dgraft_storage_snapshot_adopt(struct dgraft_storage *storage, enum dgraft_snapshot_draft which);
+
+/* Copies bytes of the newest snapshot; *got says how many came: fewer at its end only. Returns OK, GONE (there is
+ * none), IO. The owner's. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_read(struct dgraft_storage *storage, uint64_t offset,
+                                                                void *bytes, size_t size, size_t *got,
+                                                                struct dgraft_why *why);
+
+/* Returns the newest snapshot; all zero: none. The owner's. */
+struct dgraft_snapshot dgraft_storage_snapshot(const struct dgraft_storage *storage);
+
+/* Forgets whole segments in which every entry lies at or below index, which a snapshot must hold; and older snapshots.
+ * The owner's; the files are removed by dgraft_storage_drop. */
+void dgraft_storage_forget(struct dgraft_storage *storage, dgraft_index index);
+
+/* Removes one file that was forgotten, from the front. Returns whether more are to be removed; failure is no harm. */
+bool dgraft_storage_drop(struct dgraft_storage *storage);
+
+/* Returns the index of the newest membership entry at or below index that is in the log; 0 none. The owner's. */
+dgraft_index dgraft_storage_membership_at(const struct dgraft_storage *storage, dgraft_index index);
+
 struct dgraft_storage_stats {
     uint64_t writes; /* log batches */
     uint64_t syncs;
@@ -154,6 +220,7 @@ struct dgraft_storage_stats {
     uint64_t segments;
     uint64_t spares;      /* prepared beside the next one */
     uint64_t spares_late; /* segments that had to be made on the commit path */
+    uint64_t segments_dropped;
     uint64_t index_bytes; /* memory of the sparse index */
 };
 void dgraft_storage_stats(const struct dgraft_storage *storage, struct dgraft_storage_stats *stats);

@@ -16,12 +16,28 @@ struct failing_fs {
     struct dgraft_fs fs;
     struct dgraft_fs_ops ops;
     bool fails;
+    bool full;
 };
 
 static int failing_sync(struct dgraft_fs *fs, int file)
 {
     struct failing_fs *self = (struct failing_fs *)fs;
     return self->fails ? -EIO : dgraft_fs_posix()->ops->sync(dgraft_fs_posix(), file);
+}
+
+static int failing_open(struct dgraft_fs *fs, const char *path, enum dgraft_fs_open mode)
+{
+    struct failing_fs *self = (struct failing_fs *)fs;
+    return self->full && mode == DGRAFT_FS_CREATE ? -ENOSPC
+                                                  : dgraft_fs_posix()->ops->open(dgraft_fs_posix(), path, mode);
+}
+
+static void note_disk(void *context, const struct dgraft_action_notice *notice)
+{
+    if (notice->kind == DGRAFT_NOTICE_DISK) {
+        cr_assert_neq(notice->before, notice->after);
+        *(int *)context = notice->after != 0 ? 1 : 2;
+    }
 }
 
 struct call {
@@ -129,6 +145,59 @@ Test(poison, a_failed_sync_ends_acknowledgement_and_every_proposal_is_answered_o
         cr_assert_eq(calls[i].answered, 1, "call %d", i);
         cr_assert_eq(calls[i].released, 1, "call %d", i);
     }
+    transport->ops->close(transport);
+    dgraft_memory_hub_close(hub);
+    (void)snprintf(command, sizeof command, "rm -r ./%s", directory);
+    cr_assert_eq(system(command), 0);
+}
+
+Test(poison, a_disk_without_room_for_another_segment_is_told_before_it_is_full_and_when_it_has_room)
+{
+    char directory[] = "full-test-XXXXXX";
+    char command[64];
+    struct dgraft_why why = {""};
+    struct dgraft_transport *transport = NULL;
+    struct dgraft_driver *driver = NULL;
+    static struct call call;
+    size_t applied = 0;
+    int told = 0;
+    dgraft_time_ns now = MS;
+    struct failing_fs failing = {.ops = *dgraft_fs_posix()->ops};
+    failing.ops.open = failing_open;
+    failing.fs.ops = &failing.ops;
+    cr_assert_not_null(mkdtemp(directory));
+    cr_assert_eq(dgraft_node_format(directory, "test", 1, "1=127.0.0.1:7001", &why), DGRAFT_OK, "%s", why.text);
+    struct dgraft_memory_hub *hub = dgraft_memory_hub_open(NULL, NULL);
+    cr_assert_eq(dgraft_memory_open(hub, "127.0.0.1:7001", 1400, 100, &transport), DGRAFT_OK);
+    struct dgraft_driver_options options = {.fs = &failing.fs,
+                                            .directory = directory,
+                                            .transport = transport,
+                                            .listener = {.context = &told, .notice = note_disk},
+                                            .machine = {.context = &applied, .apply = count_applied},
+                                            .check_invariants = true};
+    dgraft_config_defaults(&options.core, 1);
+    cr_assert_eq(dgraft_driver_open(&options, now, &driver, &why), DGRAFT_OK, "%s", why.text);
+    for (int i = 0; i < 1000; i++) {
+        now += MS;
+        dgraft_driver_turn(driver, now, 0);
+        dgraft_driver_perform(driver);
+    }
+    failing.full = true;
+    dgraft_driver_spare(driver);
+    cr_assert_eq(told, 0);
+    propose(driver, &call, 10);
+    for (int i = 0; i < 10; i++) {
+        now += MS;
+        dgraft_driver_turn(driver, now, 0);
+        dgraft_driver_perform(driver);
+    }
+    cr_assert_eq(told, 1);
+    cr_assert_eq(call.answer.fate, DGRAFT_PROPOSAL_COMMITTED, "the only voter leads on in the room that is left");
+    failing.full = false;
+    dgraft_driver_spare(driver);
+    dgraft_driver_turn(driver, now + MS, 0);
+    cr_assert_eq(told, 2);
+    dgraft_driver_close(driver);
     transport->ops->close(transport);
     dgraft_memory_hub_close(hub);
     (void)snprintf(command, sizeof command, "rm -r ./%s", directory);

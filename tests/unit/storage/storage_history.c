@@ -36,7 +36,7 @@ void history_check(struct memory_fs *image, const struct history *history, uint6
     differs = judge(storage, history);
     cr_assert_null(differs, "a second time, after call %llu: %s", (unsigned long long)call, differs);
     struct dgraft_inspect_summary summary;
-    const struct dgraft_inspect_visitor silent = {NULL, NULL, NULL, NULL, NULL, NULL};
+    const struct dgraft_inspect_visitor silent = {.context = NULL};
     cr_assert_eq(dgraft_inspect(memory_fs_seam(image), "node", &silent, &summary, &why), DGRAFT_OK);
     cr_assert_eq(summary.damages, 0);
     dgraft_storage_abandon(storage);

@@ -43,8 +43,28 @@ enum dgraft_status rig_format(struct dgraft_fs *fs, struct rig_log *log, struct 
     return dgraft_storage_format(fs, "node", &rig_identity, &piece, 1, why);
 }
 
+/* What a snapshot, its installation, or forgetting changes. */
+static void apply_snapshot(struct rig_log *log, const struct rig_write *write)
+{
+    if (write->operation == RIG_FORGET) {
+        log->begin = write->keep > log->begin ? write->keep : log->begin;
+        return;
+    }
+    log->snapshot = write->keep;
+    if (write->operation == RIG_INSTALL) {
+        log->terms[write->keep] = write->entry_term;
+        log->last = write->keep;
+        log->begin = write->keep;
+        log->begin_least = write->keep;
+    }
+}
+
 void rig_apply(struct rig_log *log, const struct rig_write *write)
 {
+    if (write->operation != RIG_WRITE) {
+        apply_snapshot(log, write);
+        return;
+    }
     if (write->state) {
         log->term = write->term;
         log->vote = write->vote;
@@ -64,8 +84,91 @@ void rig_apply(struct rig_log *log, const struct rig_write *write)
     log->last = write->keep + write->count;
 }
 
+enum { SNAPSHOT_BYTES = 700, CHUNK_BYTES = 300 };
+
+/* Bytes that follow from the position. */
+static void snapshot_bytes(struct dgraft_position position, uint8_t bytes[SNAPSHOT_BYTES])
+{
+    for (size_t i = 0; i < SNAPSHOT_BYTES; i++) {
+        bytes[i] = (uint8_t)(position.index * 7 + position.term + i * i);
+    }
+}
+
+struct dgraft_snapshot rig_snapshot_of(struct dgraft_position position)
+{
+    uint8_t bytes[SNAPSHOT_BYTES];
+    snapshot_bytes(position, bytes);
+    return (struct dgraft_snapshot){position, SNAPSHOT_BYTES, dgraft_snapshot_digest(bytes, SNAPSHOT_BYTES)};
+}
+
+enum dgraft_status rig_store_snapshot(struct dgraft_storage *storage, enum dgraft_snapshot_draft which,
+                                      struct dgraft_position position, size_t until)
+{
+    uint8_t bytes[SNAPSHOT_BYTES];
+    const struct dgraft_snapshot snapshot = rig_snapshot_of(position);
+    struct dgraft_why why;
+    bool done = false;
+    snapshot_bytes(position, bytes);
+    enum dgraft_status status = dgraft_storage_snapshot_begin(storage, which, &snapshot, CHUNK_BYTES, &why);
+    for (size_t at = 0; at < until && status == DGRAFT_OK; at += CHUNK_BYTES) {
+        const size_t size = SNAPSHOT_BYTES - at < CHUNK_BYTES ? SNAPSHOT_BYTES - at : CHUNK_BYTES;
+        status = dgraft_storage_snapshot_write(storage, which, at, bytes + at, size, &why);
+    }
+    while (status == DGRAFT_OK && until >= SNAPSHOT_BYTES && !done) {
+        status = dgraft_storage_snapshot_check(storage, which, &done, &why);
+    }
+    if (status == DGRAFT_OK && done) {
+        status = dgraft_storage_snapshot_publish(storage, which, &why);
+    }
+    if (status == DGRAFT_OK && done) {
+        dgraft_storage_snapshot_adopt(storage, which);
+    }
+    return status;
+}
+
+static enum dgraft_status install(struct dgraft_storage *storage, const struct rig_write *write)
+{
+    const struct dgraft_position position = {write->keep, write->entry_term};
+    enum dgraft_status status = rig_store_snapshot(storage, DGRAFT_SNAPSHOT_RECEIVED, position, SNAPSHOT_BYTES);
+    const struct dgraft_storage_write anew = {.log = true,
+                                              .restart = position.term,
+                                              .keep = position.index,
+                                              .first = position.index + 1,
+                                              .last = position,
+                                              .commit = position.index,
+                                              .wall_clock_ns = 1000};
+    if (status == DGRAFT_OK) {
+        status = dgraft_storage_prepare(storage, &anew);
+    }
+    if (status == DGRAFT_OK) {
+        dgraft_storage_perform(storage);
+        status = dgraft_storage_complete(storage, NULL);
+    }
+    return status;
+}
+
+static enum dgraft_status do_snapshot(struct dgraft_storage *storage, const struct rig_log *before,
+                                      const struct rig_write *write)
+{
+    enum dgraft_status status = DGRAFT_OK;
+    if (write->operation == RIG_SNAPSHOT) {
+        status = rig_store_snapshot(storage, DGRAFT_SNAPSHOT_OWN,
+                                    (struct dgraft_position){write->keep, before->terms[write->keep]}, SNAPSHOT_BYTES);
+    } else if (write->operation == RIG_INSTALL) {
+        status = install(storage, write);
+    } else {
+        dgraft_storage_forget(storage, write->keep);
+    }
+    while (status == DGRAFT_OK && dgraft_storage_drop(storage)) {
+    }
+    return status;
+}
+
 enum dgraft_status rig_do(struct dgraft_storage *storage, const struct rig_log *before, const struct rig_write *write)
 {
+    if (write->operation != RIG_WRITE) {
+        return do_snapshot(storage, before, write);
+    }
     struct rig_log *after = malloc(sizeof *after);
     struct dgraft_entry *entries = calloc(write->count + 1, sizeof *entries);
     struct iovec *pieces = calloc(2 * (size_t)write->count + 1, sizeof *pieces);
@@ -130,10 +233,23 @@ static const char *log_differs(struct dgraft_storage *storage, const struct rig_
                        (unsigned long long)log->last, (unsigned long long)log->terms[log->last]);
         return text;
     }
+    if (found.snapshot.position.index != log->snapshot ||
+        found.snapshot.position.term != (log->snapshot == 0 ? 0 : log->terms[log->snapshot])) {
+        (void)snprintf(text, sizeof text, "the snapshot is that of %llu, not of %llu",
+                       (unsigned long long)found.snapshot.position.index, (unsigned long long)log->snapshot);
+        return text;
+    }
+    if (found.compacted.index > log->begin || found.compacted.index < log->begin_least ||
+        found.compacted.term != (found.compacted.index == 0 ? 0 : log->terms[found.compacted.index])) {
+        (void)snprintf(text, sizeof text, "the log begins behind (%llu, %llu), not %llu",
+                       (unsigned long long)found.compacted.index, (unsigned long long)found.compacted.term,
+                       (unsigned long long)log->begin);
+        return text;
+    }
     dgraft_index newest = 0;
     dgraft_index before = 0;
     uint8_t expected[4096];
-    for (dgraft_index index = 1; index <= log->last;) {
+    for (dgraft_index index = found.compacted.index + 1; index <= log->last;) {
         uint32_t count = 0;
         size_t used = 0;
         struct dgraft_why why = {"?"};

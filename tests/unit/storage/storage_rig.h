@@ -17,9 +17,20 @@ struct rig_log {
     dgraft_term term;
     dgraft_node_id vote;
     dgraft_index commit;
+    dgraft_index snapshot;    /* index of the newest; its term is terms[] of it */
+    dgraft_index begin;       /* the log begins behind this entry, or earlier */
+    dgraft_index begin_least; /* but not before this one */
+};
+
+enum rig_operation {
+    RIG_WRITE = 0,
+    RIG_SNAPSHOT = 1, /* of this node's own, at `keep` */
+    RIG_FORGET = 2,   /* entries up to `keep` */
+    RIG_INSTALL = 3   /* a snapshot at `keep` of `entry_term` was received; the log gives way to it */
 };
 
 struct rig_write {
+    enum rig_operation operation;
     bool state;
     dgraft_term term;
     dgraft_node_id vote;
@@ -41,6 +52,12 @@ void rig_apply(struct rig_log *log, const struct rig_write *write);
 
 /* Does the write: prepare, perform, complete. */
 enum dgraft_status rig_do(struct dgraft_storage *storage, const struct rig_log *before, const struct rig_write *write);
+
+/* The snapshot of a position, and storing the first `until` bytes of it; all 700 of them: it is checked, published and
+ * adopted. */
+struct dgraft_snapshot rig_snapshot_of(struct dgraft_position position);
+enum dgraft_status rig_store_snapshot(struct dgraft_storage *storage, enum dgraft_snapshot_draft which,
+                                      struct dgraft_position position, size_t until);
 
 /* Returns NULL when the store holds exactly this log and this term and vote; otherwise what differs. */
 const char *rig_differs(struct dgraft_storage *storage, const struct rig_log *log);

@@ -129,6 +129,23 @@ Test(pool, serves_a_write_that_finds_no_next_segment)
     cr_assert_null(differs, "%s", differs);
 }
 
+Test(pool, a_full_disk_is_known_before_a_write_needs_it_and_asked_again)
+{
+    open_store(0, 16384);
+    memory_fs_room(memory, 0);
+    dgraft_storage_spare(storage);
+    cr_assert(dgraft_storage_lacks_room(storage));
+    cr_assert_not(there("node/log-0000000000000002"));
+    memory_fs_room(memory, UINT64_MAX);
+    cr_assert(dgraft_storage_lacks_room(storage), "nobody has asked again");
+    dgraft_storage_spare(storage);
+    cr_assert_not(dgraft_storage_lacks_room(storage));
+    begin_segment(100);
+    cr_assert_eq(stats_now().spares_late, 0);
+    const char *differs = rig_differs(storage, wanted);
+    cr_assert_null(differs, "%s", differs);
+}
+
 Test(pool, is_not_used_for_a_batch_larger_than_its_segments)
 {
     open_store(1, 8192);

@@ -249,6 +249,40 @@ Test(crash, a_mark_of_the_floor)
     crash_everywhere(writes, 3, NOTHING);
 }
 
+Test(crash, making_a_snapshot_and_dropping_what_it_holds)
+{
+    static const struct rig_write writes[] = {
+        {.log = true, .keep = 1, .count = 8, .entry_term = 1, .payload_bytes = 1500},
+        {.log = true, .keep = 9, .count = 8, .entry_term = 1, .payload_bytes = 1500},
+        {.operation = RIG_SNAPSHOT, .keep = 12},
+        {.operation = RIG_FORGET, .keep = 12},
+        {.log = true, .keep = 17, .count = 1, .entry_term = 1, .payload_bytes = 50},
+        {.operation = RIG_SNAPSHOT, .keep = 18},
+        {.operation = RIG_FORGET, .keep = 18},
+    };
+    crash_everywhere(writes, 7, false);
+}
+
+Test(crash, installing_a_snapshot)
+{
+    static const struct rig_write writes[] = {
+        {.state = true,
+         .term = 3,
+         .vote = 2,
+         .log = true,
+         .keep = 1,
+         .count = 8,
+         .entry_term = 1,
+         .payload_bytes = 900},
+        {.operation = RIG_INSTALL, .keep = 5, .entry_term = 2},
+        {.log = true, .keep = 5, .count = 2, .entry_term = 3, .payload_bytes = 50},
+        {.operation = RIG_INSTALL, .keep = 40, .entry_term = 3},
+        {.operation = RIG_FORGET, .keep = 40},
+        {.log = true, .keep = 40, .count = 1, .entry_term = 3, .payload_bytes = 50},
+    };
+    crash_everywhere(writes, 6, false);
+}
+
 Test(crash, formatting_makes_a_directory_or_none)
 {
     struct rig_log *log = calloc(1, sizeof *log);

@@ -72,7 +72,7 @@ static bool refused(const struct memory_fs *memory, bool spared, const char *wha
     struct dgraft_storage *storage = NULL;
     const uint64_t before = memory_fs_hash(copy);
     struct dgraft_inspect_summary summary;
-    const struct dgraft_inspect_visitor silent = {NULL, NULL, NULL, NULL, NULL, NULL};
+    const struct dgraft_inspect_visitor silent = {.context = NULL};
     cr_assert_eq(dgraft_inspect(memory_fs_seam(copy), "node", &silent, &summary, &why), DGRAFT_OK);
     const uint32_t damages = summary.damages;
     const enum dgraft_status status = dgraft_storage_open(memory_fs_seam(copy), "node", &small, &storage, &why);
