@@ -139,7 +139,8 @@ struct dgraft_driver {
     dgraft_index membership_index;
     dgraft_time_ns mark_floor_at_ns; /* 0: marked, or writes are going on */
     bool poisoned;
-    bool told_full; /* what the core was told last of the room on the disk */
+    uint64_t lag_bytes[DGRAFT_NODE_ID_MAX + 1]; /* what was told last of each peer that lags */
+    bool told_full;                             /* what the core was told last of the room on the disk */
     struct dgraft_why poisoned_why;
 
     struct dgraft_fragments *fragments;

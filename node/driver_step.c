@@ -24,8 +24,23 @@ static void look_up(struct dgraft_driver *driver, dgraft_index index)
     dgraft_driver_answer_core(driver, &event);
 }
 
-static void take_notice(struct dgraft_driver *driver, const struct dgraft_action_notice *notice)
+/* Says what a peer lacks in bytes, too, which the core cannot know. */
+static void tell_lag(struct dgraft_driver *driver, struct dgraft_action_notice *notice)
 {
+    struct dgraft_core_status status;
+    dgraft_core_status(driver->core, &status);
+    notice->before_bytes = notice->before == 0 ? 0 : driver->lag_bytes[notice->peer];
+    notice->after_bytes = dgraft_storage_bytes_after(driver->storage, status.last.index - notice->after);
+    driver->lag_bytes[notice->peer] = notice->after_bytes;
+    dgraft_driver_log(driver, DGRAFT_LOG_INFO, "node %u lacks %llu entries, %llu bytes (lacked %llu, %llu)",
+                      notice->peer, (unsigned long long)notice->after, (unsigned long long)notice->after_bytes,
+                      (unsigned long long)notice->before, (unsigned long long)notice->before_bytes);
+}
+
+static void take_notice(struct dgraft_driver *driver, const struct dgraft_action_notice *told)
+{
+    struct dgraft_action_notice completed = *told;
+    struct dgraft_action_notice *notice = &completed;
     switch (notice->kind) {
     case DGRAFT_NOTICE_ROLE:
         driver->leads = notice->after == DGRAFT_ROLE_LEADER;
@@ -56,8 +71,7 @@ static void take_notice(struct dgraft_driver *driver, const struct dgraft_action
         dgraft_driver_name_foreign(driver, notice->peer, notice->after);
         break;
     case DGRAFT_NOTICE_PEER_LAG:
-        dgraft_driver_log(driver, DGRAFT_LOG_INFO, "node %u lacks %llu entries (lacked %llu)", notice->peer,
-                          (unsigned long long)notice->after, (unsigned long long)notice->before);
+        tell_lag(driver, notice);
         break;
     case DGRAFT_NOTICE_DISK:
         dgraft_driver_log(driver, notice->after != 0 ? DGRAFT_LOG_WARNING : DGRAFT_LOG_INFO, "node %u: %s",

@@ -61,6 +61,25 @@ const struct dgraft_extent *dgraft_log_extent(const struct dgraft_log *log, dgra
     return &log->extents[begin];
 }
 
+uint64_t dgraft_log_bytes_after(const struct dgraft_log *log, dgraft_index index)
+{
+    if (index >= log->last.index || log->extent_count == 0) {
+        return 0;
+    }
+    if (index + 1 < log->extents[0].first) {
+        return log->bytes - log->extents[0].bytes_before;
+    }
+    const struct dgraft_extent *extent = dgraft_log_extent(log, index + 1);
+    if (extent == NULL) {
+        return 0;
+    }
+    const bool newest = extent == &log->extents[log->extent_count - 1];
+    const uint64_t end = newest ? log->bytes : extent[1].bytes_before;
+    const uint64_t entries = extent->last - extent->first + 1;
+    const uint64_t left = extent->last - index;
+    return log->bytes - end + (uint64_t)((double)(end - extent->bytes_before) / (double)entries * (double)left);
+}
+
 /* Returns the array with room for `wanted` items of `item` bytes, or NULL and the old one is as it was. */
 static void *grown(void *array, size_t *capacity, size_t wanted, size_t item)
 {
@@ -176,6 +195,7 @@ void dgraft_log_drop(struct dgraft_log *log, uint64_t sequence, struct dgraft_po
 
 static void truncate_log(struct dgraft_log *log, dgraft_index keep, dgraft_term keep_term)
 {
+    log->bytes -= dgraft_log_bytes_after(log, keep);
     if (keep < log->base.index) { /* all of what was kept of it: it is read from the middle */
         dgraft_log_begin(log, (struct dgraft_position){keep, keep_term});
         return;
@@ -240,9 +260,10 @@ void dgraft_log_apply(struct dgraft_log *log, const struct dgraft_plan *plan)
         } else {
             assert(log->extent_count < log->extent_capacity);
             log->extents[log->extent_count++] =
-                (struct dgraft_extent){batch->first, plan->last.index, plan->sequence, batch->offset};
+                (struct dgraft_extent){batch->first, plan->last.index, plan->sequence, batch->offset, log->bytes};
             log->cut = false;
         }
+        log->bytes += batch->length;
         for (size_t i = 0; i < plan->run_count; i++) {
             push_run(log, &plan->runs[i]);
         }

@@ -15,6 +15,7 @@ struct dgraft_extent {
     dgraft_index last;
     uint64_t sequence;
     uint64_t offset;
+    uint64_t bytes_before; /* of batches, by the log's count */
 };
 
 struct dgraft_log {
@@ -32,6 +33,7 @@ struct dgraft_log {
     size_t membership_count;
     size_t membership_capacity;
     dgraft_index commit; /* newest hint */
+    uint64_t bytes;      /* of batches in force, counted from an arbitrary beginning */
     struct dgraft_batch newest;
 };
 
@@ -58,6 +60,9 @@ dgraft_term dgraft_log_term(const struct dgraft_log *log, dgraft_index index);
 
 /* Returns the extent that holds an entry in force, or NULL. */
 const struct dgraft_extent *dgraft_log_extent(const struct dgraft_log *log, dgraft_index index);
+
+/* Returns how many bytes the batches behind an entry take; within an extent that is an estimate. */
+uint64_t dgraft_log_bytes_after(const struct dgraft_log *log, dgraft_index index);
 
 /* Empties a plan and keeps its memory. keep_term is that of `keep`, from wherever it is known. */
 void dgraft_plan_begin(struct dgraft_plan *plan, dgraft_index keep, dgraft_term keep_term);

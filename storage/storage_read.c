@@ -236,6 +236,11 @@ enum dgraft_status dgraft_storage_read(struct dgraft_storage *storage, dgraft_in
     return DGRAFT_OK;
 }
 
+uint64_t dgraft_storage_bytes_after(const struct dgraft_storage *storage, dgraft_index index)
+{
+    return dgraft_log_bytes_after(&storage->log, index);
+}
+
 dgraft_term dgraft_storage_term_at(struct dgraft_storage *storage, dgraft_index index)
 {
     const dgraft_term known = dgraft_log_term(&storage->log, index);

@@ -145,9 +145,11 @@ enum dgraft_notice_kind {
 
 struct dgraft_action_notice {
     enum dgraft_notice_kind kind;
-    dgraft_node_id peer; /* PEER_LAG; 0 otherwise */
+    dgraft_node_id peer; /* PEER_LAG, FOREIGN_STORE; 0 otherwise */
     uint64_t before;
     uint64_t after;
+    uint64_t before_bytes; /* PEER_LAG: the same in bytes of the log. Only the host knows: the core says 0 */
+    uint64_t after_bytes;
 };
 
 /* Of the union only the member that kind names has a meaning; what else lies there is left from earlier steps. */

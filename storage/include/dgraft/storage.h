@@ -157,6 +157,10 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_storage_read(struct dgraft_storage *st
 /* Returns the term of a durable entry, from memory or by reading it; 0 when it cannot be had. */
 dgraft_term dgraft_storage_term_at(struct dgraft_storage *storage, dgraft_index index);
 
+/* Returns how many bytes of the log lie behind the entry at index: what somebody lacks who has the log up to there. An
+ * estimate within each 64 KiB; behind an index before the log's beginning, all of it. The turning thread only. */
+uint64_t dgraft_storage_bytes_after(const struct dgraft_storage *storage, dgraft_index index);
+
 /* Snapshots. One that this node makes and one that it receives are written side by side, under names of their own, and
  * become files of the store when they are published. All that writes - begin, write, check, publish, and the dropping
  * below - may run on any one thread at a time, beside perform; the rest is the owner's. Their failures poison nothing:

@@ -214,6 +214,35 @@ Test(storage, says_how_large_an_entry_is_that_does_not_fit)
     cr_assert_eq(dgraft_storage_read(storage, 3, 9, bytes, sizeof bytes, &count, &used, &why), DGRAFT_STATUS_NOT_FOUND);
 }
 
+/* 40 batches of one entry each, in segments that hold one or two: the estimate cannot be wrong by more than that. */
+static void behind_is_about(dgraft_index index, uint64_t batches)
+{
+    const uint64_t bytes = dgraft_storage_bytes_after(storage, index);
+    cr_assert_geq(bytes + 2 * 7200, batches * 7000, "%llu bytes behind entry %llu", (unsigned long long)bytes,
+                  (unsigned long long)index);
+    cr_assert_leq(bytes, (batches + 2) * 7200, "%llu bytes behind entry %llu", (unsigned long long)bytes,
+                  (unsigned long long)index);
+}
+
+Test(storage, knows_how_many_bytes_lie_behind_an_entry_also_after_a_truncation_and_a_start)
+{
+    for (int i = 0; i < 40; i++) {
+        append(1, 1, 7000);
+    }
+    const dgraft_index last = wanted->last;
+    cr_assert_eq(dgraft_storage_bytes_after(storage, last), 0);
+    behind_is_about(last - 1, 1);
+    behind_is_about(last - 20, 20);
+    behind_is_about(last - 39, 39);
+    dgraft_storage_abandon(storage);
+    open_store();
+    behind_is_about(last - 20, 20);
+    do_write(&(struct rig_write){
+        .log = true, .keep = last - 10, .count = 1, .entry_term = wanted->term, .payload_bytes = 7000});
+    behind_is_about(last - 20, 11);
+    cr_assert_eq(dgraft_storage_bytes_after(storage, last - 9), 0);
+}
+
 Test(storage, refuses_a_write_that_does_not_fit_the_log)
 {
     const struct dgraft_entry entry = {.index = 3, .term = 1, .payload_bytes = 0, .kind = DGRAFT_ENTRY_NOOP};
