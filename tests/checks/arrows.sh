@@ -13,7 +13,7 @@ trap 'rm -rf "$probe"' EXIT
 
 # flags_of ROOM: where CMake lets the room's sources look for headers.
 flags_of() {
-    grep -F "\"command\"" "$build/compile_commands.json" | grep -E "dgraft_$1_objects\.dir/" | head -n 1 |
+    grep -m 1 -E "\"command\".*dgraft_$1_objects\.dir/" "$build/compile_commands.json" |
         grep -oE -- '-(I|isystem) ?[^ ]+' || { echo "no source of room $1 in $build" >&2 && return 1; }
 }
 
