@@ -53,7 +53,10 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
                        found.identity.node, driver->options.core.self);
         return DGRAFT_STATUS_FOREIGN;
     }
-    enum dgraft_status status = dgraft_driver_meet_members(driver, &found, start, why);
+    enum dgraft_status status = dgraft_driver_meet_snapshot(driver, &found, why);
+    if (status == DGRAFT_OK) {
+        status = dgraft_driver_meet_members(driver, &found, start, why);
+    }
     if (status != DGRAFT_OK) {
         return status;
     }
@@ -72,11 +75,9 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
     start->last = found.last;
     start->floor = found.floor;
     start->commit = found.commit;
-    start->applied = found.snapshot.position.index;
+    start->applied = driver->applied;
     start->runs = found.runs;
     start->run_count = found.run_count;
-    driver->applied = start->applied;
-    driver->apply_to = start->applied;
     if (!dgraft_window_open(&driver->window, found.last.index + 1, WINDOW_SLOTS_MAX)) {
         return DGRAFT_STATUS_NO_MEMORY;
     }
@@ -88,6 +89,12 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
         return status;
     }
     dgraft_driver_step(driver, &event);
+    if (found.receiving.position.index != 0) {
+        struct dgraft_event stored = {.kind = DGRAFT_EVENT_SNAPSHOT_STORED};
+        stored.u.snapshot_stored =
+            (struct dgraft_event_snapshot_stored){.snapshot = found.receiving, .offset = found.received_bytes};
+        dgraft_driver_step(driver, &stored);
+    }
     return DGRAFT_OK;
 }
 
@@ -145,6 +152,15 @@ static enum dgraft_status allocate(struct dgraft_driver *driver)
     return driver->core != NULL && driver->actions != NULL ? DGRAFT_OK : DGRAFT_STATUS_CONFIG;
 }
 
+/* The largest frame that a peer with the same configuration sends: one entry and small ones beside it, or a part of a
+ * snapshot. */
+static size_t message_bytes_max(const struct dgraft_config *config)
+{
+    const size_t append = dgraft_record_bytes(config->entry_bytes_max) + 65536;
+    const size_t chunk = (size_t)config->snapshot_chunk_bytes + 8;
+    return DGRAFT_FRAME_HEAD_MAX + (append > chunk ? append : chunk);
+}
+
 static enum dgraft_status open_all(struct dgraft_driver *driver, struct dgraft_why *why)
 {
     struct dgraft_driver_options *options = &driver->options;
@@ -153,12 +169,11 @@ static enum dgraft_status open_all(struct dgraft_driver *driver, struct dgraft_w
         (void)snprintf(why->text, sizeof why->text, "%s", dgraft_status_text(status));
         return status;
     }
-    struct dgraft_fragments_options fragments = {
-        .seed = options->fragment_seed,
-        .message_bytes_max = DGRAFT_FRAME_HEAD_MAX + dgraft_record_bytes(options->core.entry_bytes_max) + 65536,
-        .incoming_bytes_max = 64u * 1024 * 1024,
-        .outgoing_bytes_max = 64u * 1024 * 1024,
-        .give_up_ns = 20 * options->core.election_timeout_ns};
+    struct dgraft_fragments_options fragments = {.seed = options->fragment_seed,
+                                                 .message_bytes_max = message_bytes_max(&options->core),
+                                                 .incoming_bytes_max = 64u * 1024 * 1024,
+                                                 .outgoing_bytes_max = 64u * 1024 * 1024,
+                                                 .give_up_ns = 20 * options->core.election_timeout_ns};
     status = dgraft_fragments_open(&fragments, options->transport, &driver->fragments);
     if (status == DGRAFT_OK && options->client_transport != NULL) {
         status = dgraft_fragments_open(&fragments, options->client_transport, &driver->client_fragments);
@@ -266,6 +281,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
         return;
     }
     dgraft_driver_watch_room(driver);
+    dgraft_driver_take_file_work(driver);
     dgraft_driver_receive(driver);
     wake_fragments(driver);
     dgraft_driver_step_proposals(driver);
@@ -278,6 +294,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
     dgraft_driver_plan_write(driver);
     dgraft_driver_apply(driver);
     dgraft_driver_answer_reads(driver);
+    dgraft_driver_plan_file_work(driver);
     flush(driver);
 }
 
@@ -286,7 +303,8 @@ dgraft_time_ns dgraft_driver_wake_at(const struct dgraft_driver *driver)
     if (driver->more_waits || driver->proposals.first != NULL || driver->changes != NULL ||
         (driver->transfer != NULL && driver->transfer_id == 0) ||
         (driver->reads.first != NULL && driver->read_groups_count < driver->read_groups_max) ||
-        atomic_load(&driver->write_state) == WRITE_DONE) {
+        atomic_load(&driver->write_state) == WRITE_DONE || atomic_load(&driver->files.state) == FILE_DONE ||
+        (driver->files.wanted && !driver->poisoned)) {
         return 0;
     }
     dgraft_time_ns at = driver->actions->wake_at_ns;
@@ -348,6 +366,7 @@ void dgraft_driver_abandon(struct dgraft_driver *driver)
         dgraft_window_close(&driver->window);
     }
     dgraft_record_ring_close(&driver->ring);
+    dgraft_driver_end_files(driver);
     if (driver->storage != NULL) {
         dgraft_storage_abandon(driver->storage);
     }
@@ -367,6 +386,7 @@ void dgraft_driver_abandon(struct dgraft_driver *driver)
     free(driver->apply_remembered);
     dgraft_sessions_free(&driver->sessions);
     free(driver->apply_scratch);
+    free(driver->chunk);
     free(driver->send_heads);
     free(driver->send_scratch);
     free(driver->send_pieces.items);

@@ -108,7 +108,9 @@ static bool take_entry(struct dgraft_driver *driver, size_t *commands, const str
     dgraft_sessions_advance(&driver->sessions, entry->applied.log_time_ns);
     switch (entry->kind) {
     case DGRAFT_ENTRY_NOOP:
+        return true;
     case DGRAFT_ENTRY_MEMBERSHIP:
+        dgraft_driver_apply_members(driver, position.index, entry->applied.payload, entry->applied.payload_bytes);
         return true;
     case DGRAFT_ENTRY_SESSION:
         if (!dgraft_sessions_reserve(&driver->sessions)) {

@@ -77,27 +77,46 @@ static enum dgraft_status read_members(struct dgraft_driver *driver, dgraft_inde
     return DGRAFT_OK;
 }
 
+/* The snapshot's may be in the log no more. */
+static enum dgraft_status find_or_read_members(struct dgraft_driver *driver, dgraft_index index,
+                                               struct dgraft_members *members, struct dgraft_why *why)
+{
+    if (index != driver->applied_members_index) {
+        return read_members(driver, index, members, why);
+    }
+    *members = driver->applied_members;
+    return DGRAFT_OK;
+}
+
 enum dgraft_status dgraft_driver_meet_members(struct dgraft_driver *driver, const struct dgraft_found *found,
                                               struct dgraft_event_start *start, struct dgraft_why *why)
 {
-    enum dgraft_status status = DGRAFT_OK;
-    if (found->membership_index == 0) {
+    dgraft_index now = found->membership_index;
+    dgraft_index before = found->membership_before;
+    const dgraft_index held = driver->applied_members_index; /* the snapshot's, if there is one */
+    if (held > now) {
+        before = now;
+        now = held;
+    } else if (held > before && held != now) {
+        before = held;
+    }
+    if (now == 0) {
         return DGRAFT_OK; /* it is to join: whoever leads will tell it */
     }
-    status = read_members(driver, found->membership_index, &driver->members, why);
+    enum dgraft_status status = find_or_read_members(driver, now, &driver->members, why);
     if (status != DGRAFT_OK) {
         return status;
     }
-    dgraft_membership_of(&driver->members, found->membership_index, &start->membership);
-    driver->membership_index = found->membership_index;
-    driver->members_index = found->membership_index;
-    if (found->membership_before != 0) {
-        status = read_members(driver, found->membership_before, &driver->members_before, why);
+    dgraft_membership_of(&driver->members, now, &start->membership);
+    driver->membership_index = now;
+    driver->members_index = now;
+    if (before != 0) {
+        status = find_or_read_members(driver, before, &driver->members_before, why);
         if (status != DGRAFT_OK) {
             return status;
         }
-        dgraft_membership_of(&driver->members_before, found->membership_before, &start->before);
-        driver->members_before_index = found->membership_before;
+        dgraft_membership_of(&driver->members_before, before, &start->before);
+        driver->members_before_index = before;
     }
     reach_members(driver);
     for (uint32_t i = 0; i < driver->members.count; i++) {
@@ -148,6 +167,9 @@ static const struct dgraft_members *find_members(const struct dgraft_driver *dri
             return &driver->frame_members[i];
         }
     }
+    if (driver->applied_members_index == index) {
+        return &driver->applied_members; /* committed: nothing else was ever at this index, or will be */
+    }
     if (driver->members_made_index == index) {
         return &driver->members_made;
     }
@@ -178,6 +200,16 @@ void dgraft_driver_members_changed(struct dgraft_driver *driver, dgraft_index in
     if (dgraft_members_find(&driver->members, driver->identity.node) == NULL) {
         dgraft_driver_log(driver, DGRAFT_LOG_WARNING, "this node is no member: it neither votes nor leads");
     }
+}
+
+void dgraft_driver_apply_members(struct dgraft_driver *driver, dgraft_index index, const uint8_t *payload, size_t size)
+{
+    struct dgraft_members members;
+    const enum dgraft_refusal refusal = dgraft_membership_decode(payload, size, &members);
+    assert(refusal == DGRAFT_ACCEPT); /* checked when the record came in or was read back */
+    (void)refusal;
+    driver->applied_members = members;
+    driver->applied_members_index = index;
 }
 
 /* A carrier that sends to all reaches a stranger anyway. */

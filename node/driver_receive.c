@@ -86,6 +86,10 @@ static void take_peer_frame(struct dgraft_driver *driver, const struct dgraft_fr
             leave_entries(&event.u.receive.u.append);
         }
     }
+    if (frame->message.type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
+        driver->frame_records = frame->records;
+        driver->frame_buffer = datagram->buffer;
+    }
     driver->frames_received++;
     dgraft_driver_step(driver, &event);
     driver->frame_records = NULL;

@@ -289,10 +289,57 @@ static void send_append(struct dgraft_driver *driver, const struct dgraft_action
     say_sent(driver, send, send->receivers & ~sent, prev, 0);
 }
 
+/* Names a part of a snapshot for the fragments: what is still under way is not begun again. */
+static uint64_t chunk_key(const struct dgraft_snapshot_chunk *chunk)
+{
+    return ((chunk->snapshot.digest ^ chunk->snapshot.position.index) * UINT64_C(0x9e3779b97f4a7c15) + chunk->offset) |
+           1;
+}
+
+/* Sends a part of the store's newest snapshot. If that is another one by now than the core meant, or cannot be read,
+ * the part counts as lost. */
+static void send_chunk(struct dgraft_driver *driver, const struct dgraft_action_send *send)
+{
+    static const uint8_t zeros[8];
+    const struct dgraft_snapshot_chunk *chunk = &send->message.u.snapshot_chunk;
+    const struct dgraft_snapshot stored = dgraft_storage_snapshot(driver->storage);
+    uint8_t head[DGRAFT_FRAME_HEAD_MAX];
+    struct dgraft_why why;
+    size_t got = 0;
+    if (!dgraft_snapshot_equal(&stored, &chunk->snapshot) ||
+        !dgraft_driver_grow(&driver->chunk, &driver->chunk_bytes, chunk->bytes)) {
+        return;
+    }
+    enum dgraft_status status =
+        dgraft_storage_snapshot_read(driver->storage, chunk->offset, driver->chunk, chunk->bytes, &got, &why);
+    if (status != DGRAFT_OK || got != chunk->bytes) {
+        dgraft_driver_log(driver, DGRAFT_LOG_ERROR, "the snapshot cannot be read for a follower: %s", why.text);
+        return;
+    }
+    driver->send_pieces.items[0] = (struct iovec){.iov_base = head, .iov_len = 0};
+    driver->send_pieces.count = 1;
+    if (!dgraft_pieces_add(&driver->send_pieces, driver->chunk, chunk->bytes) ||
+        !dgraft_pieces_add(&driver->send_pieces, zeros, dgraft_record_padding(chunk->bytes))) {
+        return;
+    }
+    const size_t size = encode_head(driver, &send->message, send->receivers);
+    driver->frames_sent++;
+    driver->files.stats.chunks_sent++;
+    if (size + dgraft_record_padding(chunk->bytes) + chunk->bytes <= driver->options.transport->datagram_bytes_max) {
+        send_datagram(driver, send->receivers, DGRAFT_PIECES_FOR_CALL);
+    } else {
+        (void)send_in_fragments(driver, send->receivers, chunk_key(chunk));
+    }
+}
+
 void dgraft_driver_send(struct dgraft_driver *driver, const struct dgraft_action_send *send)
 {
     uint8_t head[DGRAFT_FRAME_HEAD_MAX];
     const struct dgraft_message *message = &send->message;
+    if (message->type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
+        send_chunk(driver, send);
+        return;
+    }
     if (message->type == DGRAFT_MESSAGE_APPEND && send->last.index > message->u.append.prev.index) {
         send_append(driver, send);
         return;

@@ -10,6 +10,9 @@
  *   driver_changes.c    changes of the members: queued, asked, framed, answered
  *   driver_transfer.c   a transfer of leadership: asked, answered
  *   driver_write.c      WRITE actions become group commits
+ *   driver_snapshots.c  snapshots made here, compaction, whose turn it is on the files (driver_files.h)
+ *   driver_install.c    a leader's snapshot: stored, checked, taken up
+ *   driver_files.c      the work on files itself
  *   driver_sessions.c   client sessions and the log's time
  *   driver_apply.c      committed entries go to the state machine
  *   driver_status.c     what people see
@@ -18,6 +21,7 @@
 #ifndef DGRAFT_NODE_DRIVER_STATE_H
 #define DGRAFT_NODE_DRIVER_STATE_H
 
+#include "driver_files.h"
 #include "record_ring.h"
 #include "sessions.h"
 #include "window.h"
@@ -82,6 +86,8 @@ struct dgraft_driver {
     struct dgraft_members members_before;
     dgraft_index members_index;
     dgraft_index members_before_index;
+    struct dgraft_members applied_members; /* as of `applied` */
+    dgraft_index applied_members_index;
     struct dgraft_members members_made; /* the newest that was framed here */
     dgraft_index members_made_index;
     struct dgraft_members *frame_members; /* of the frame being looked at: DRIVER_MEMBERSHIPS_MAX */
@@ -123,8 +129,9 @@ struct dgraft_driver {
     dgraft_term pending_term;
     dgraft_node_id pending_vote;
     dgraft_index pending_keep;
-    uint64_t pending_seq; /* 0: nothing is pending */
-    uint64_t write_seq;   /* of the write under way */
+    dgraft_term pending_restart; /* the log begins anew, behind (pending_keep, this); 0: it goes on */
+    uint64_t pending_seq;        /* 0: nothing is pending */
+    uint64_t write_seq;          /* of the write under way */
     dgraft_index write_last;
     bool write_log;
     uint32_t write_count; /* entries in it */
@@ -142,6 +149,10 @@ struct dgraft_driver {
     uint64_t lag_bytes[DGRAFT_NODE_ID_MAX + 1]; /* what was told last of each peer that lags */
     bool told_full;                             /* what the core was told last of the room on the disk */
     struct dgraft_why poisoned_why;
+
+    struct driver_files files;
+    uint8_t *chunk; /* of a snapshot, on its way out */
+    size_t chunk_bytes;
 
     struct dgraft_fragments *fragments;
     struct dgraft_fragments *client_fragments; /* NULL: clients come by the peers' transport */
@@ -271,6 +282,8 @@ enum dgraft_status dgraft_driver_meet_members(struct dgraft_driver *driver, cons
 enum dgraft_refusal dgraft_driver_read_memberships(struct dgraft_driver *driver, const struct dgraft_frame *frame,
                                                    struct dgraft_message *message);
 void dgraft_driver_members_changed(struct dgraft_driver *driver, dgraft_index index);
+/* An entry that says who the members are is applied: a snapshot of what is applied tells them. */
+void dgraft_driver_apply_members(struct dgraft_driver *driver, dgraft_index index, const uint8_t *payload, size_t size);
 void dgraft_driver_meet_guest(struct dgraft_driver *driver, dgraft_node_id id, const struct dgraft_address *source);
 void dgraft_driver_name_foreign(struct dgraft_driver *driver, dgraft_node_id id, uint64_t store);
 
@@ -284,6 +297,28 @@ void dgraft_driver_end_changes(struct dgraft_driver *driver);
 void dgraft_driver_step_transfer(struct dgraft_driver *driver);
 void dgraft_driver_take_transfer_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome);
 void dgraft_driver_end_transfer(struct dgraft_driver *driver);
+
+/* driver_snapshots.c */
+
+/* Restores the machine from the store's snapshot, if there is one. */
+enum dgraft_status dgraft_driver_meet_snapshot(struct dgraft_driver *driver, const struct dgraft_found *found,
+                                               struct dgraft_why *why);
+/* Takes up a state: the machine's, the sessions (owned from then on) and the members. False: the machine cannot. */
+bool dgraft_driver_restore(struct dgraft_driver *driver, struct snapshot_state *state, dgraft_index index);
+void dgraft_driver_compact(struct dgraft_driver *driver, const struct dgraft_action_compact *compact);
+void dgraft_driver_take_file_work(struct dgraft_driver *driver);
+void dgraft_driver_plan_file_work(struct dgraft_driver *driver);
+void dgraft_driver_end_files(struct dgraft_driver *driver);
+
+/* driver_install.c */
+void dgraft_driver_take_store(struct dgraft_driver *driver, const struct dgraft_action_snapshot_store *store);
+void dgraft_driver_install(struct dgraft_driver *driver, const struct dgraft_action_install *install);
+/* Take the results of STORE; of RECHECK, LOAD and TAKE. */
+void dgraft_driver_stored(struct dgraft_driver *driver);
+void dgraft_driver_received_further(struct dgraft_driver *driver);
+/* What is to be done next about a leader's snapshot. */
+enum file_job dgraft_driver_next_received(struct dgraft_driver *driver);
+void dgraft_driver_drop_received(struct dgraft_driver *driver);
 
 /* driver_apply.c */
 void dgraft_driver_apply(struct dgraft_driver *driver);

@@ -22,6 +22,7 @@ void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driv
     dgraft_storage_stats(driver->storage, &status->storage);
     status->sessions = driver->sessions.stats;
     status->sessions.open = driver->sessions.count;
+    status->snapshots = driver->files.stats;
     status->frames_sent = driver->frames_sent;
     status->frames_received = driver->frames_received;
     status->frames_overheard = driver->frames_overheard;

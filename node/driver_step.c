@@ -126,8 +126,13 @@ static void carry_out(struct dgraft_driver *driver, const struct dgraft_action *
         dgraft_driver_read_ready(driver, &action->u.read_ready);
         break;
     case DGRAFT_ACTION_SNAPSHOT_STORE:
+        dgraft_driver_take_store(driver, &action->u.snapshot_store);
+        break;
     case DGRAFT_ACTION_INSTALL:
+        dgraft_driver_install(driver, &action->u.install);
+        break;
     case DGRAFT_ACTION_COMPACT:
+        dgraft_driver_compact(driver, &action->u.compact);
         break;
     case DGRAFT_ACTION_LOOKUP:
         look_up(driver, action->u.lookup.index);

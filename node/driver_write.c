@@ -170,6 +170,7 @@ void dgraft_driver_plan_write(struct dgraft_driver *driver)
                                              .vote = driver->pending_vote,
                                              .log = log,
                                              .keep = keep,
+                                             .restart = log ? driver->pending_restart : 0,
                                              .first = keep + 1,
                                              .count = log ? (uint32_t)(last.index - keep) : 0,
                                              .last = last,
@@ -198,6 +199,7 @@ void dgraft_driver_plan_write(struct dgraft_driver *driver)
     driver->pending_seq = 0;
     driver->pending_state = false;
     driver->pending_log = false;
+    driver->pending_restart = 0;
     atomic_store_explicit(&driver->write_state, WRITE_READY, memory_order_release);
 }
 
@@ -272,7 +274,9 @@ void dgraft_driver_complete_write(struct dgraft_driver *driver)
     }
     /* What was overwritten while it was being written is not durable as it now stands. */
     dgraft_index kept = driver->pending_log ? driver->pending_keep : driver->write_last;
-    driver->durable = driver->write_last < kept ? driver->write_last : kept;
+    if (driver->pending_restart == 0) { /* otherwise the snapshot is, and nothing of the log before it counts */
+        driver->durable = driver->write_last < kept ? driver->write_last : kept;
+    }
     if (driver->write_seq == 0) {
         return;
     }

@@ -78,20 +78,41 @@ enum dgraft_status dgraft_storage_snapshot_write(struct dgraft_storage *storage,
                                                  struct dgraft_why *why)
 {
     struct dgraft_draft *draft = &storage->drafts[which];
-    struct iovec piece = {(void *)(uintptr_t)bytes, size};
+    const uint8_t *next = bytes;
     if (draft->file < 0 || offset != draft->offset || size > draft->header.snapshot.size - offset) {
         return dgraft_why_set(why, DGRAFT_STATUS_MISUSE, "%s: bytes at offset %" PRIu64 " are not the next",
                               draft->name, offset);
     }
-    int result = dgraft_disk_write(&storage->disk, draft->file, &piece, 1, DGRAFT_BLOCK_BYTES + offset);
-    if (result >= 0) {
-        result = dgraft_disk_sync(&storage->disk, draft->file);
+    while (size > 0) {
+        /* A start takes only so many bytes for doubtful, whoever sends more at once than the one who began. */
+        const size_t part = size < draft->header.chunk_bytes ? size : draft->header.chunk_bytes;
+        struct iovec piece = {(void *)(uintptr_t)next, part};
+        int result = dgraft_disk_write(&storage->disk, draft->file, &piece, 1, DGRAFT_BLOCK_BYTES + draft->offset);
+        if (result >= 0) {
+            result = dgraft_disk_sync(&storage->disk, draft->file);
+        }
+        if (result < 0) {
+            dgraft_draft_end(storage, which, true);
+            return failed(storage, "write", draft->name, result, why);
+        }
+        draft->offset += part;
+        next += part;
+        size -= part;
     }
-    if (result < 0) {
-        dgraft_draft_end(storage, which, true);
-        return failed(storage, "write", draft->name, result, why);
+    return DGRAFT_OK;
+}
+
+enum dgraft_status dgraft_storage_snapshot_reread(struct dgraft_storage *storage, enum dgraft_snapshot_draft which,
+                                                  uint64_t offset, void *bytes, size_t size, struct dgraft_why *why)
+{
+    const struct dgraft_draft *draft = &storage->drafts[which];
+    if (draft->file < 0 || offset > draft->offset || size > draft->offset - offset) {
+        return dgraft_why_set(why, DGRAFT_STATUS_MISUSE, "%s is not so long", draft->name);
     }
-    draft->offset += size;
+    const int64_t got = dgraft_disk_read(&storage->disk, draft->file, bytes, size, DGRAFT_BLOCK_BYTES + offset);
+    if (got < 0 || (uint64_t)got != size) {
+        return failed(storage, "read", draft->name, got < 0 ? got : -EIO, why);
+    }
     return DGRAFT_OK;
 }
 

@@ -2,10 +2,11 @@
  *
  *     loop: dgraft_driver_turn(driver, now, wall);
  *           if (dgraft_driver_write_ready(driver)) perform it, here or on another thread: dgraft_driver_perform
- *           wait until dgraft_driver_wake_at, a datagram, a proposal, or the end of perform
+ *           if (dgraft_driver_file_work_ready(driver)) have it done, on a third one: dgraft_driver_file_work
+ *           wait until dgraft_driver_wake_at, a datagram, a proposal, or the end of perform or file_work
  *
- * One thread calls everything but dgraft_driver_perform. All callbacks come on that thread, from within turn or close.
- * Memory is bounded: queues refuse when full.
+ * One thread calls everything but dgraft_driver_perform and dgraft_driver_file_work. All callbacks come on that thread,
+ * from within turn or close. Memory is bounded: queues refuse when full.
  */
 #ifndef DGRAFT_DRIVER_H
 #define DGRAFT_DRIVER_H
@@ -46,13 +47,27 @@ struct dgraft_applied {
     void *proposal; /* the context it was proposed with, when that was here and since this start; else NULL */
 };
 
-/* The user's state machine. */
+struct dgraft_snapshot_writer; /* opaque */
+
+/* Adds bytes to the snapshot being made. Returns false when there is no memory: nothing will come of it. */
+bool dgraft_snapshot_write(struct dgraft_snapshot_writer *writer, const void *bytes, size_t size);
+
+/* The user's state machine. None of these may call back into turn. */
 struct dgraft_state_machine {
     void *context;
-    /* Applies committed commands, in order, each once per start (all of them again after a restart, while there are no
-     * snapshots); of a session's, none whose sequence was applied before. May not fail: a machine that cannot go on
-     * ends its process. May not call back into turn. */
+    /* Applies committed commands, in order, each once per start (after a restart all that the newest snapshot does not
+     * hold are applied again); of a session's, none whose sequence was applied before. May not fail: a machine that
+     * cannot go on ends its process. */
     void (*apply)(void *context, const struct dgraft_applied *entries, size_t count);
+    /* Writes all of its state, as it is behind the last command applied, with dgraft_snapshot_write. Equal states need
+     * not be equal bytes. Returns false when it cannot: there is no snapshot this time. NULL: there never is one. The
+     * loop waits for it. */
+    bool (*snapshot)(void *context, struct dgraft_snapshot_writer *writer);
+    /* Replaces all of its state by that in bytes, which `snapshot` wrote, here or on another node: view during the
+     * call. Comes at the start, before anything is applied, and whenever this node lags so far behind that its leader
+     * sends a snapshot instead of entries. Returns false when it cannot: the start fails, or this node stops taking
+     * part. NULL: it never can. */
+    bool (*restore)(void *context, const uint8_t *bytes, size_t size);
 };
 
 enum dgraft_proposal_fate {
@@ -194,6 +209,9 @@ struct dgraft_driver_options {
     size_t cache_bytes_max; /* recent records kept in memory; 0: 16 MiB */
     size_t small_bytes;     /* payloads up to this are copied into the ring, larger ones are gathered; 0: 1,024 */
     uint32_t proposals_max; /* waiting or unanswered at once; 0: 65,536 */
+    /* A snapshot is made whenever so many entries were applied since the last; 0: only when asked for. What is kept of
+     * the log before it, core.compact_tail says. */
+    uint64_t snapshot_every;
     uint64_t fragment_seed;
     /* The flight recorder: path NULL for none; fs NULL for the one above; cluster is filled in. */
     struct dgraft_flight_options flight;
@@ -222,6 +240,13 @@ bool dgraft_driver_write_keeps_others_waiting(const struct dgraft_driver *driver
 
 /* Writes and syncs what turn has planned; does nothing when nothing is ready. Any thread; turns may go on meanwhile. */
 void dgraft_driver_perform(struct dgraft_driver *driver);
+
+/* Returns true when work on snapshots' files waits for dgraft_driver_file_work. */
+bool dgraft_driver_file_work_ready(const struct dgraft_driver *driver);
+
+/* Does one piece of it: about 1 MiB read, or written and synced. Any thread, one at a time; turns and perform may go on
+ * meanwhile; the next turn takes the result and may have more. Returns whether there was anything to do. */
+bool dgraft_driver_file_work(struct dgraft_driver *driver);
 
 /* As the functions of the same names in storage.h: they prepare segments, off the commit path, on any thread. */
 void dgraft_driver_spare(struct dgraft_driver *driver);
@@ -266,6 +291,10 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_driver_transfer(struct dgraft_driver *
 /* Queues a change of the members for the next turn. Returns OK or CLOSED. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_driver_change(struct dgraft_driver *driver, struct dgraft_change *change);
 
+/* Asks for a snapshot of what is applied, with the next turn. Returns OK; BUSY: one is being made; UNSUPPORTED: the
+ * state machine makes none; CLOSED. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_driver_snapshot(struct dgraft_driver *driver);
+
 /* Answers a request, at once or later: one frame, or fragments. Lost if the network says so. answer->payload is
  * borrowed. */
 void dgraft_driver_answer(struct dgraft_driver *driver, const struct dgraft_address *to,
@@ -283,6 +312,16 @@ struct dgraft_sessions_stats {
     uint64_t unknown;   /* ... for want of a session */
 };
 
+/* Snapshots, since the start. */
+struct dgraft_snapshots_stats {
+    uint64_t made;
+    uint64_t received;  /* whole, from a leader */
+    uint64_t installed; /* of those, that the log gave way to */
+    uint64_t chunks_sent;
+    uint64_t chunks_stored;
+    uint64_t failed; /* tries: no memory, no room, damaged on the way */
+};
+
 /* Why frames or datagrams were dropped, by enum dgraft_refusal. */
 struct dgraft_driver_status {
     struct dgraft_core_status core;
@@ -296,6 +335,7 @@ struct dgraft_driver_status {
     struct dgraft_fragments_stats fragments;
     struct dgraft_storage_stats storage;
     struct dgraft_sessions_stats sessions;
+    struct dgraft_snapshots_stats snapshots;
     uint64_t frames_sent;
     uint64_t frames_received;
     uint64_t

@@ -170,8 +170,8 @@ enum dgraft_snapshot_draft { DGRAFT_SNAPSHOT_OWN = 0, DGRAFT_SNAPSHOT_RECEIVED =
 /* Returns XXH3-64 of bytes: a snapshot's digest. */
 uint64_t dgraft_snapshot_digest(const void *bytes, size_t size);
 
-/* Begins a snapshot; what there was of another one is dropped. chunk_bytes: no write will be larger. Returns OK, FULL,
- * READ_ONLY, IO. */
+/* Begins a snapshot; what there was of another one is dropped. chunk_bytes: larger writes are done in parts of it, at
+ * least 1. Returns OK, FULL, READ_ONLY, IO. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_begin(struct dgraft_storage *storage,
                                                                  enum dgraft_snapshot_draft which,
                                                                  const struct dgraft_snapshot *snapshot,
@@ -182,6 +182,11 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_write(struct dgraft_s
                                                                  enum dgraft_snapshot_draft which, uint64_t offset,
                                                                  const void *bytes, size_t size,
                                                                  struct dgraft_why *why);
+
+/* Copies bytes that were written, and not published yet. Returns OK, MISUSE (there are fewer), IO. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_reread(struct dgraft_storage *storage,
+                                                                  enum dgraft_snapshot_draft which, uint64_t offset,
+                                                                  void *bytes, size_t size, struct dgraft_why *why);
 
 /* Reads back some of what was written; *done when all of it was and it is what it should be. Returns OK; DAMAGED: it is
  * not, and it is gone; IO. */

@@ -1,0 +1,276 @@
+/* Snapshots that this node makes, what they allow to be dropped, and the one that a start begins with; and whose turn
+ * it is on the files. What comes from a leader is in driver_install.c. */
+#include "driver_state.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum dgraft_status dgraft_driver_snapshot(struct dgraft_driver *driver)
+{
+    if (driver->closing || driver->poisoned) {
+        return DGRAFT_STATUS_CLOSED;
+    }
+    if (driver->options.machine.snapshot == NULL) {
+        return DGRAFT_STATUS_UNSUPPORTED;
+    }
+    if (driver->files.wanted || driver->files.next != FILE_NONE) {
+        return DGRAFT_STATUS_BUSY;
+    }
+    driver->files.wanted = true;
+    return DGRAFT_OK;
+}
+
+static void let_go(struct driver_files *files)
+{
+    free(files->made.bytes);
+    files->made = (struct dgraft_snapshot_writer){.bytes = NULL};
+    files->next = FILE_NONE;
+}
+
+static dgraft_term applied_term(const struct dgraft_driver *driver)
+{
+    const struct window_slot *slot = dgraft_window_at(&driver->window, driver->applied);
+    const dgraft_term term = slot != NULL ? slot->entry.term : dgraft_core_term_at(driver->core, driver->applied);
+    return term != 0 ? term : dgraft_storage_term_at(driver->storage, driver->applied);
+}
+
+static bool due(const struct dgraft_driver *driver)
+{
+    const struct driver_files *files = &driver->files;
+    const uint64_t every = driver->options.snapshot_every;
+    if ((every == 0 && !files->wanted) || files->next != FILE_NONE) {
+        return false;
+    }
+    return files->wanted || (driver->applied > files->tried && driver->applied - files->tried >= every);
+}
+
+/* Has the state machine write its state, as it is behind the newest entry applied. */
+static void make(struct dgraft_driver *driver)
+{
+    struct driver_files *files = &driver->files;
+    const struct dgraft_state_machine *machine = &driver->options.machine;
+    const struct dgraft_position position = {driver->applied, applied_term(driver)};
+    const dgraft_index newest = dgraft_storage_snapshot(driver->storage).position.index;
+    files->wanted = false;
+    files->tried = driver->applied;
+    if (machine->snapshot == NULL || position.term == 0 || position.index <= newest ||
+        driver->applied_members_index == 0) {
+        return;
+    }
+    if (!dgraft_snapshot_state_begin(&files->made, driver->applied_members_index, &driver->applied_members,
+                                     &driver->sessions) ||
+        !machine->snapshot(machine->context, &files->made) || files->made.failed) {
+        dgraft_driver_log(driver, DGRAFT_LOG_WARNING, "no snapshot was made at index %llu: %s",
+                          (unsigned long long)position.index,
+                          files->made.failed ? "out of memory" : "the state machine could not");
+        files->stats.failed++;
+        let_go(files);
+        return;
+    }
+    dgraft_snapshot_state_finish(&files->made);
+    files->snapshot = (struct dgraft_snapshot){.position = position,
+                                               .size = files->made.size,
+                                               .digest = dgraft_snapshot_digest(files->made.bytes, files->made.size)};
+    files->written = 0;
+    files->next = FILE_BEGIN;
+}
+
+/* A snapshot of one's own is durable: the core decides what it is good for. */
+static void made(struct dgraft_driver *driver)
+{
+    struct driver_files *files = &driver->files;
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_SNAPSHOT};
+    event.u.snapshot.snapshot = files->snapshot;
+    let_go(files);
+    dgraft_storage_snapshot_adopt(driver->storage, DGRAFT_SNAPSHOT_OWN);
+    files->drop = true;
+    files->stats.made++;
+    dgraft_driver_log(driver, DGRAFT_LOG_INFO, "a snapshot of all up to entry %llu is stored: %llu bytes",
+                      (unsigned long long)event.u.snapshot.snapshot.position.index,
+                      (unsigned long long)event.u.snapshot.snapshot.size);
+    dgraft_driver_step(driver, &event);
+}
+
+static void made_further(struct dgraft_driver *driver)
+{
+    struct driver_files *files = &driver->files;
+    if (files->status != DGRAFT_OK) {
+        dgraft_driver_log(driver, DGRAFT_LOG_WARNING, "a snapshot was not stored: %s", files->why.text);
+        files->stats.failed++;
+        let_go(files);
+    } else if (files->job == FILE_BEGIN) {
+        files->next = FILE_WRITE;
+    } else if (files->job == FILE_WRITE) {
+        files->next = files->written < files->snapshot.size ? FILE_WRITE : FILE_CHECK;
+    } else if (files->job == FILE_CHECK) {
+        files->next = files->done ? FILE_PUBLISH : FILE_CHECK;
+    } else {
+        made(driver);
+    }
+}
+
+/* Has memory forget what may be dropped, when neither a write nor the files' work looks at it. */
+static void forget(struct dgraft_driver *driver)
+{
+    struct driver_files *files = &driver->files;
+    if (files->forget == 0 || files->drop || driver->pending_restart != 0 ||
+        atomic_load_explicit(&driver->write_state, memory_order_acquire) != WRITE_IDLE ||
+        atomic_load_explicit(&files->state, memory_order_relaxed) != FILE_IDLE) {
+        return;
+    }
+    dgraft_storage_forget(driver->storage, files->forget);
+    files->forget = 0;
+    files->drop = true;
+}
+
+void dgraft_driver_compact(struct dgraft_driver *driver, const struct dgraft_action_compact *compact)
+{
+    driver->files.forget = compact->position.index;
+}
+
+void dgraft_driver_take_file_work(struct dgraft_driver *driver)
+{
+    struct driver_files *files = &driver->files;
+    if (atomic_load_explicit(&files->state, memory_order_acquire) == FILE_DONE) {
+        switch (files->job) {
+        case FILE_NONE:
+            break;
+        case FILE_BEGIN:
+        case FILE_WRITE:
+        case FILE_CHECK:
+        case FILE_PUBLISH:
+            made_further(driver);
+            break;
+        case FILE_STORE:
+            dgraft_driver_stored(driver);
+            break;
+        case FILE_RECHECK:
+        case FILE_LOAD:
+        case FILE_TAKE:
+            dgraft_driver_received_further(driver);
+            break;
+        case FILE_DROP:
+            files->drop = !files->done;
+            break;
+        }
+        files->job = FILE_NONE;
+        atomic_store_explicit(&files->state, FILE_IDLE, memory_order_relaxed);
+    }
+    forget(driver);
+}
+
+/* What a leader sends goes first: nobody is behind but who receives it. */
+static enum file_job next_job(struct dgraft_driver *driver)
+{
+    struct driver_files *files = &driver->files;
+    const enum file_job received = dgraft_driver_next_received(driver);
+    if (received != FILE_NONE) {
+        return received;
+    }
+    if (files->drop) {
+        return FILE_DROP;
+    }
+    return files->next;
+}
+
+void dgraft_driver_plan_file_work(struct dgraft_driver *driver)
+{
+    struct driver_files *files = &driver->files;
+    if (driver->poisoned || driver->closing) {
+        return;
+    }
+    if (due(driver)) {
+        make(driver);
+    }
+    if (atomic_load_explicit(&files->state, memory_order_relaxed) != FILE_IDLE) {
+        return;
+    }
+    files->job = next_job(driver);
+    if (files->job != FILE_NONE) {
+        atomic_store_explicit(&files->state, FILE_READY, memory_order_release);
+    }
+}
+
+/* Reads all of the store's snapshot. Returns OK, NO_MEMORY, IO. */
+static enum dgraft_status read_all(struct dgraft_driver *driver, const struct dgraft_snapshot *snapshot, uint8_t *bytes,
+                                   struct dgraft_why *why)
+{
+    uint64_t at = 0;
+    while (at < snapshot->size) {
+        size_t got = 0;
+        enum dgraft_status status =
+            dgraft_storage_snapshot_read(driver->storage, at, bytes + at, (size_t)(snapshot->size - at), &got, why);
+        if (status != DGRAFT_OK) {
+            return status;
+        }
+        assert(got > 0);
+        at += got;
+    }
+    return DGRAFT_OK;
+}
+
+bool dgraft_driver_restore(struct dgraft_driver *driver, struct snapshot_state *state, dgraft_index index)
+{
+    const struct dgraft_state_machine *machine = &driver->options.machine;
+    if (machine->restore == NULL || !machine->restore(machine->context, state->machine, state->machine_bytes)) {
+        return false;
+    }
+    state->sessions.stats = driver->sessions.stats;
+    dgraft_sessions_free(&driver->sessions);
+    driver->sessions = state->sessions;
+    state->sessions = (struct sessions){.items = NULL};
+    driver->applied_members = state->members;
+    driver->applied_members_index = state->members_index;
+    driver->applied = index;
+    driver->apply_to = index;
+    driver->files.tried = index;
+    dgraft_driver_see_time(driver, driver->sessions.log_time_ns);
+    return true;
+}
+
+enum dgraft_status dgraft_driver_meet_snapshot(struct dgraft_driver *driver, const struct dgraft_found *found,
+                                               struct dgraft_why *why)
+{
+    const dgraft_index index = found->snapshot.position.index;
+    struct snapshot_state state;
+    if (index == 0) {
+        return DGRAFT_OK;
+    }
+    uint8_t *bytes = found->snapshot.size <= SIZE_MAX / 2 ? malloc((size_t)found->snapshot.size) : NULL;
+    enum dgraft_status status = DGRAFT_STATUS_NO_MEMORY;
+    (void)snprintf(why->text, sizeof why->text, "no memory for the snapshot at index %llu", (unsigned long long)index);
+    if (bytes != NULL) {
+        status = read_all(driver, &found->snapshot, bytes, why);
+    }
+    if (status == DGRAFT_OK) {
+        const enum dgraft_refusal refusal =
+            dgraft_snapshot_state_decode(bytes, (size_t)found->snapshot.size, index, &state);
+        if (refusal != DGRAFT_ACCEPT) {
+            (void)snprintf(why->text, sizeof why->text, "%s: the snapshot at index %llu cannot be used: %s",
+                           driver->options.directory, (unsigned long long)index, dgraft_refusal_text(refusal));
+            status = refusal == DGRAFT_REFUSAL_VERSION ? DGRAFT_STATUS_TOO_NEW : DGRAFT_STATUS_DAMAGED;
+        } else if (!dgraft_driver_restore(driver, &state, index)) {
+            (void)snprintf(why->text, sizeof why->text,
+                           "%s: the state machine cannot take up the snapshot at index %llu; was it made by another "
+                           "program, or by a newer one?",
+                           driver->options.directory, (unsigned long long)index);
+            dgraft_sessions_free(&state.sessions);
+            status = DGRAFT_STATUS_UNSUPPORTED;
+        }
+    }
+    free(bytes);
+    return status;
+}
+
+void dgraft_driver_end_files(struct dgraft_driver *driver)
+{
+    struct driver_files *files = &driver->files;
+    let_go(files);
+    dgraft_driver_drop_received(driver);
+    for (; files->stores_count > 0; files->stores_count--) {
+        dgraft_buffer_release(files->stores[files->stores_first].buffer);
+        files->stores_first = (files->stores_first + 1) % DRIVER_STORES_MAX;
+    }
+}
