@@ -1,5 +1,6 @@
 /* The shell around the driver: opens directory and socket, and lets any thread propose; node_loop.h has its threads. */
 #include "node_loop.h"
+#include "snapshot_state.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -71,6 +72,15 @@ enum dgraft_status dgraft_node_transfer(struct dgraft_node *node, struct dgraft_
     return status;
 }
 
+enum dgraft_status dgraft_node_snapshot(struct dgraft_node *node)
+{
+    (void)pthread_mutex_lock(&node->loop.turn);
+    enum dgraft_status status = dgraft_driver_snapshot(node->loop.driver);
+    (void)pthread_mutex_unlock(&node->loop.turn);
+    dgraft_loop_wake(&node->loop);
+    return status;
+}
+
 void dgraft_node_status(struct dgraft_node *node, struct dgraft_driver_status *status)
 {
     (void)pthread_mutex_lock(&node->loop.turn);
@@ -112,17 +122,36 @@ static void say_mended(const struct dgraft_node_options *options, const struct d
     }
 }
 
+/* The members that log or snapshot tell of last; none: it is to join, and nobody has told it yet who they are. */
+static enum dgraft_status newest_members(struct dgraft_storage *storage, const struct dgraft_found *found,
+                                         struct dgraft_members *members, struct dgraft_why *why)
+{
+    uint8_t bytes[DGRAFT_RECORD_HEADER_BYTES + DGRAFT_MEMBERSHIP_BYTES_MAX + 8];
+    uint32_t count = 0;
+    size_t used = 0;
+    struct dgraft_record record;
+    dgraft_index held = 0;
+    enum dgraft_status status = dgraft_snapshot_members_read(storage, members, &held, why);
+    if (status != DGRAFT_OK || found->membership_index <= held) {
+        return status;
+    }
+    status = dgraft_storage_read(storage, found->membership_index, found->membership_index, bytes, sizeof bytes, &count,
+                                 &used, why);
+    if (status == DGRAFT_OK &&
+        (dgraft_record_decode(bytes, used, &record, NULL) != DGRAFT_ACCEPT ||
+         dgraft_membership_decode(record.payload, record.entry.payload_bytes, members) != DGRAFT_ACCEPT)) {
+        members->count = 0; /* opening it says what is wrong */
+    }
+    return status;
+}
+
 /* What the directory says of itself: its node id, and where that node listens. The lock is given back at once. */
 static enum dgraft_status ask_directory(const struct dgraft_node_options *options, dgraft_node_id *id,
                                         struct dgraft_member *self, struct dgraft_why *why)
 {
     struct dgraft_storage *storage = NULL;
     struct dgraft_found found;
-    uint8_t bytes[DGRAFT_RECORD_HEADER_BYTES + DGRAFT_MEMBERSHIP_BYTES_MAX + 8];
-    uint32_t count = 0;
-    size_t used = 0;
-    struct dgraft_record record;
-    struct dgraft_members members;
+    struct dgraft_members members = {.count = 0};
     struct dgraft_storage_options defaults = {.spares = options->spares};
     enum dgraft_status status = dgraft_storage_open(files(options), options->directory, &defaults, &storage, why);
     if (status != DGRAFT_OK) {
@@ -132,17 +161,9 @@ static enum dgraft_status ask_directory(const struct dgraft_node_options *option
     say_mended(options, &found);
     *id = found.identity.node;
     *self = (struct dgraft_member){0};
-    if (found.membership_index == 0) { /* it is to join, and nobody has told it yet who the members are */
-        dgraft_storage_abandon(storage);
-        return DGRAFT_OK;
-    }
-    status = dgraft_storage_read(storage, found.membership_index, found.membership_index, bytes, sizeof bytes, &count,
-                                 &used, why);
-    if (status == DGRAFT_OK && dgraft_record_decode(bytes, used, &record, NULL) == DGRAFT_ACCEPT &&
-        dgraft_membership_decode(record.payload, record.entry.payload_bytes, &members) == DGRAFT_ACCEPT) {
-        const struct dgraft_member *member = dgraft_members_find(&members, *id);
-        *self = member != NULL ? *member : *self;
-    }
+    status = newest_members(storage, &found, &members, why);
+    const struct dgraft_member *member = dgraft_members_find(&members, *id);
+    *self = status == DGRAFT_OK && member != NULL ? *member : *self;
     dgraft_storage_abandon(storage);
     return status;
 }
@@ -172,6 +193,7 @@ static void driver_options(const struct dgraft_node_options *options, dgraft_nod
                                           .clock = read_clock,
                                           .cache_bytes_max = options->cache_bytes_max,
                                           .small_bytes = options->small_bytes,
+                                          .snapshot_every = options->snapshot_every,
                                           .fragment_seed = seeds[0] ^ dgraft_loop_now_ns(),
                                           .flight = {.path = options->flight_path,
                                                      .bytes = options->flight_bytes,
@@ -182,6 +204,12 @@ static void driver_options(const struct dgraft_node_options *options, dgraft_nod
     /* An append is one datagram: with small ones it takes many to keep the disks of followers busy. */
     out->core.inflight_max = 512;
     out->core.seed = seeds[1] ^ id;
+    if (options->snapshot_tail != 0) {
+        out->core.compact_tail = options->snapshot_tail;
+    }
+    if (out->core.compact_slow_max < out->core.compact_tail) {
+        out->core.compact_slow_max = out->core.compact_tail;
+    }
     out->core.lease_drift_ppm = options->lease_drift_ppm;
     out->core.lag_notice_entries = options->lag_notice_entries != 0 ? options->lag_notice_entries : LAG_NOTICE_ENTRIES;
     out->core.write_stall_ns = options->write_stall_ns != 0 ? options->write_stall_ns : WRITE_STALL_NS;

@@ -119,11 +119,15 @@ static void own(struct node_loop *loop, uint32_t self)
     (void)pthread_mutex_lock(&loop->turn);
     dgraft_driver_turn(loop->driver, dgraft_loop_now_ns(), dgraft_loop_wall_clock_ns());
     bool write = dgraft_driver_write_ready(loop->driver);
+    bool files = dgraft_driver_file_work_ready(loop->driver);
     bool here = write && !dgraft_driver_write_keeps_others_waiting(loop->driver);
     /* From here on a proposal wakes the loop; one that came before is seen by wake_at. */
     atomic_store(&loop->asleep, !here);
     dgraft_time_ns at = here ? 0 : dgraft_driver_wake_at(loop->driver);
     (void)pthread_mutex_unlock(&loop->turn);
+    if (files) {
+        dgraft_preparer_wake(&loop->preparer);
+    }
     if (here) {
         if (!sync_here(loop, self)) {
             return;
@@ -273,8 +277,15 @@ static void end_threads(struct node_loop *loop, uint32_t count)
     dgraft_preparer_stop(&loop->preparer);
 }
 
+static void worked(void *loop)
+{
+    dgraft_loop_wake(loop);
+}
+
 enum dgraft_status dgraft_loop_start(struct node_loop *loop)
 {
+    loop->preparer.worked = worked;
+    loop->preparer.worked_context = loop;
     if (!dgraft_preparer_start(&loop->preparer, loop->driver, &loop->writes)) {
         return DGRAFT_STATUS_NO_MEMORY;
     }

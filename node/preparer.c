@@ -59,6 +59,9 @@ static void *prepare(void *context)
         (void)pthread_mutex_unlock(&preparer->lock);
         if (wanted) {
             dgraft_driver_spare(preparer->driver);
+            if (dgraft_driver_file_work(preparer->driver)) {
+                preparer->worked(preparer->worked_context);
+            }
         } else {
             fill(preparer, seen);
         }

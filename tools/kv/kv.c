@@ -2,6 +2,8 @@
 
 #include "kv_clients.h"
 #include "kv_command.h"
+#include "kv_protocol.h"
+#include "kv_snapshot.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,11 +42,9 @@ struct kv *kv_new(void)
     return kv;
 }
 
-void kv_free(struct kv *kv)
+/* Frees what is in a store, but not the store. */
+static void empty(struct kv *kv)
 {
-    if (kv == NULL) {
-        return;
-    }
     struct item *item = NULL;
     struct item *next = NULL;
     HASH_ITER(hh, kv->items, item, next)
@@ -54,12 +54,21 @@ void kv_free(struct kv *kv)
         free(item);
     }
     kv_clients_free(kv->clients);
+}
+
+void kv_free(struct kv *kv)
+{
+    if (kv == NULL) {
+        return;
+    }
+    empty(kv);
     free(kv);
 }
 
 struct dgraft_state_machine kv_machine(struct kv *kv)
 {
-    return (struct dgraft_state_machine){.context = kv, .apply = kv_apply};
+    return (struct dgraft_state_machine){
+        .context = kv, .apply = kv_apply, .snapshot = kv_snapshot, .restore = kv_restore};
 }
 
 static struct item *item_find(const struct kv *kv, const uint8_t *key, uint32_t key_bytes)
@@ -139,6 +148,98 @@ void kv_apply(void *context, const struct dgraft_applied *entries, size_t count)
     for (size_t i = 0; i < count; i++) {
         apply_one(context, &entries[i]);
     }
+}
+
+bool kv_snapshot(void *context, struct dgraft_snapshot_writer *writer)
+{
+    const struct kv *kv = context;
+    const struct kv_stats *stats = &kv->stats;
+    uint8_t head[KV_SNAPSHOT_HEAD_BYTES] = {0};
+    dgraft_put_u32(head, KV_SNAPSHOT_MAGIC);
+    dgraft_put_u64(head + 8, kv->hash);
+    dgraft_put_u64(head + 16, stats->applied);
+    dgraft_put_u64(head + 24, stats->commands);
+    dgraft_put_u64(head + 32, stats->repeated);
+    dgraft_put_u64(head + 40, stats->ignored);
+    dgraft_put_u64(head + 48, stats->keys);
+    dgraft_put_u64(head + 56, kv_clients_count(kv->clients));
+    bool written = dgraft_snapshot_write(writer, head, sizeof(head));
+    for (const struct item *item = kv->items; item != NULL && written; item = item->hh.next) {
+        uint8_t sizes[8];
+        dgraft_put_u32(sizes, item->key_bytes);
+        dgraft_put_u32(sizes + 4, item->value_bytes);
+        written = dgraft_snapshot_write(writer, sizes, sizeof(sizes)) &&
+                  dgraft_snapshot_write(writer, item->key, item->key_bytes) &&
+                  dgraft_snapshot_write(writer, item->value, item->value_bytes);
+    }
+    return written && kv_clients_write(kv->clients, writer);
+}
+
+/* Reads one key and its value. Returns false when they are none, or for want of memory. */
+static bool item_read(struct kv *kv, struct kv_reader *reader)
+{
+    const uint8_t *sizes = kv_reader_take(reader, 8);
+    const uint32_t key_bytes = sizes == NULL ? 0 : dgraft_get_u32(sizes);
+    const uint32_t value_bytes = sizes == NULL ? 0 : dgraft_get_u32(sizes + 4);
+    if (key_bytes == 0 || key_bytes > KV_KEY_BYTES_MAX || value_bytes > KV_VALUE_BYTES_MAX) {
+        return false;
+    }
+    const uint8_t *key = kv_reader_take(reader, key_bytes);
+    const uint8_t *value = kv_reader_take(reader, value_bytes);
+    if (key == NULL || value == NULL || item_find(kv, key, key_bytes) != NULL) {
+        return false;
+    }
+    struct item *item = calloc(1, sizeof(*item) + key_bytes);
+    uint8_t *copy = value_bytes > 0 ? malloc(value_bytes) : NULL;
+    if (item == NULL || (copy == NULL && value_bytes > 0)) {
+        free(item);
+        free(copy);
+        return false;
+    }
+    if (copy != NULL) {
+        memcpy(copy, value, value_bytes);
+    }
+    item->value = copy;
+    item->value_bytes = value_bytes;
+    item->key_bytes = key_bytes;
+    memcpy(item->key, key, key_bytes);
+    HASH_ADD_KEYPTR(hh, kv->items, item->key, item->key_bytes, item);
+    kv->stats.bytes += (uint64_t)key_bytes + value_bytes;
+    return true;
+}
+
+static bool read_all(struct kv *kv, struct kv_reader *reader)
+{
+    const uint8_t *head = kv_reader_take(reader, KV_SNAPSHOT_HEAD_BYTES);
+    if (head == NULL || dgraft_get_u32(head) != KV_SNAPSHOT_MAGIC || dgraft_get_u32(head + 4) != 0) {
+        return false;
+    }
+    kv->hash = dgraft_get_u64(head + 8);
+    kv->stats = (struct kv_stats){.applied = dgraft_get_u64(head + 16),
+                                  .commands = dgraft_get_u64(head + 24),
+                                  .repeated = dgraft_get_u64(head + 32),
+                                  .ignored = dgraft_get_u64(head + 40),
+                                  .keys = dgraft_get_u64(head + 48)};
+    for (uint64_t n = 0; n < kv->stats.keys; n++) {
+        if (!item_read(kv, reader)) {
+            return false;
+        }
+    }
+    return kv_clients_read(kv->clients, dgraft_get_u64(head + 56), reader) && reader->left == 0;
+}
+
+bool kv_restore(void *context, const uint8_t *bytes, size_t size)
+{
+    struct kv *kv = context;
+    struct kv next = {.clients = kv_clients_new()};
+    struct kv_reader reader = {.at = bytes, .left = size};
+    if (next.clients == NULL || !read_all(&next, &reader)) {
+        empty(&next);
+        return false;
+    }
+    empty(kv);
+    *kv = next;
+    return true;
 }
 
 bool kv_find(const struct kv *kv, const uint8_t *key, uint32_t key_bytes, const uint8_t **value, uint32_t *value_bytes)

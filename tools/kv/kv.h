@@ -21,6 +21,11 @@ struct dgraft_state_machine kv_machine(struct kv *kv);
 /* Applies entries in order: struct dgraft_state_machine's apply with a struct kv as context. */
 void kv_apply(void *context, const struct dgraft_applied *entries, size_t count);
 
+/* Writes all of the store, and replaces it by what was written; see struct dgraft_state_machine. A store that cannot be
+ * restored, because the bytes are not a store's or for want of memory, is as before. */
+bool kv_snapshot(void *context, struct dgraft_snapshot_writer *writer);
+bool kv_restore(void *context, const uint8_t *bytes, size_t size);
+
 /* Looks a key up. Returns false when it is not there; otherwise *value views the store until the next apply. */
 bool kv_find(const struct kv *kv, const uint8_t *key, uint32_t key_bytes, const uint8_t **value, uint32_t *value_bytes);
 

@@ -1,5 +1,7 @@
 #include "kv_clients.h"
 
+#include "kv_snapshot.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -114,4 +116,47 @@ uint64_t kv_clients_index(const struct kv_clients *clients, uint64_t id, uint64_
 size_t kv_clients_count(const struct kv_clients *clients)
 {
     return HASH_COUNT(clients->table);
+}
+
+bool kv_clients_write(const struct kv_clients *clients, struct dgraft_snapshot_writer *writer)
+{
+    for (const struct client *client = clients->table; client != NULL; client = client->hh.next) {
+        uint8_t bytes[KV_SNAPSHOT_CLIENT_BYTES];
+        dgraft_put_u64(bytes, client->id);
+        dgraft_put_u64(bytes + 8, client->newest);
+        for (uint32_t i = 0; i < KV_CLIENT_WINDOW; i++) {
+            dgraft_put_u64(bytes + 16 + 8 * (size_t)i, client->indexes[i]);
+        }
+        if (!dgraft_snapshot_write(writer, bytes, sizeof(bytes))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool kv_clients_read(struct kv_clients *clients, uint64_t count, struct kv_reader *reader)
+{
+    if (count > KV_CLIENTS_MAX) {
+        return false;
+    }
+    for (uint64_t n = 0; n < count; n++) {
+        const uint8_t *bytes = kv_reader_take(reader, KV_SNAPSHOT_CLIENT_BYTES);
+        const uint64_t id = bytes == NULL ? 0 : dgraft_get_u64(bytes);
+        struct client *client = NULL;
+        HASH_FIND(hh, clients->table, &id, sizeof(id), client);
+        if (bytes == NULL || id == 0 || client != NULL) {
+            return false;
+        }
+        client = calloc(1, sizeof(*client));
+        if (client == NULL) {
+            return false;
+        }
+        client->id = id;
+        client->newest = dgraft_get_u64(bytes + 8);
+        for (uint32_t i = 0; i < KV_CLIENT_WINDOW; i++) {
+            client->indexes[i] = dgraft_get_u64(bytes + 16 + 8 * (size_t)i);
+        }
+        HASH_ADD(hh, clients->table, id, sizeof(client->id), client);
+    }
+    return true;
 }

@@ -5,6 +5,7 @@
  *   DELETE        key length u32, 0 u32, key                 -
  *   GET           key length u32, 0 u32, key                 found u8 (0 or 1), seven zeros, value
  *   STATUS        -                                          JSON text: docs/operations.md
+ *   SNAPSHOT      -                                          -; the server asked begins to make one
  *   TRANSFER      node id u32 (0: any), 0 u32                -; `leader` is who leads now
  *   CHANGE        kind u32 (enum dgraft_change_kind),        -
  *                 node id u32, store u64 (0: unknown),
@@ -17,7 +18,7 @@
 #ifndef KV_PROTOCOL_H
 #define KV_PROTOCOL_H
 
-enum kv_kind { KV_PUT = 1, KV_GET = 2, KV_DELETE = 3, KV_STATUS = 4, KV_TRANSFER = 5, KV_CHANGE = 6 };
+enum kv_kind { KV_PUT = 1, KV_GET = 2, KV_DELETE = 3, KV_STATUS = 4, KV_TRANSFER = 5, KV_CHANGE = 6, KV_SNAPSHOT = 7 };
 
 #define KV_KEY_BYTES_MAX   4096u /* at least 1 */
 #define KV_VALUE_BYTES_MAX (1024u * 1024u)

@@ -345,6 +345,22 @@ static void answer_status(const struct kv_service *service, struct dgraft_driver
     free(text);
 }
 
+/* The client is told that it is begun, not that it is done: status says that. */
+static void answer_snapshot(struct dgraft_driver *driver, const struct dgraft_request *request)
+{
+    struct dgraft_client_answer answer = {.client = request->request.client,
+                                          .sequence = request->request.sequence,
+                                          .kind = request->request.kind,
+                                          .result = DGRAFT_CLIENT_OK};
+    const enum dgraft_status status = dgraft_driver_snapshot(driver);
+    const char *text = ""; /* BUSY: one is being made, which is as good */
+    if (status == DGRAFT_STATUS_CLOSED) {
+        answer.result = DGRAFT_CLIENT_REFUSED;
+        text = "this node takes no part any more, and makes no snapshots";
+    }
+    answer_text(driver, &request->source, &answer, text);
+}
+
 /* Answers what needs no place among the requests under way. Returns true when that was all. */
 static bool answer_at_once(struct kv_service *service, struct dgraft_driver *driver,
                            const struct dgraft_request *request, struct kv_command *command)
@@ -357,6 +373,10 @@ static bool answer_at_once(struct kv_service *service, struct dgraft_driver *dri
     }
     if (asked->kind == KV_TRANSFER) {
         kv_admin_transfer(&service->admin, driver, request);
+        return true;
+    }
+    if (asked->kind == KV_SNAPSHOT) {
+        answer_snapshot(driver, request);
         return true;
     }
     if (asked->kind == KV_CHANGE) {

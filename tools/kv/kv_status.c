@@ -196,6 +196,20 @@ static void add_counters(json_t *root, const struct dgraft_driver_status *driver
     json_object_set_new(root, "steps", number(driver->steps));
 }
 
+/* Positions of 0: there is no snapshot, the log begins at its beginning, none is arriving. */
+static void add_snapshots(json_t *root, const struct dgraft_driver_status *driver)
+{
+    const struct dgraft_core_status *core = &driver->core;
+    const struct dgraft_snapshots_stats *stats = &driver->snapshots;
+    json_object_set_new(root, "snapshots",
+                        NUMBERS({"index", core->snapshot.position.index}, {"bytes", core->snapshot.size},
+                                {"compacted", core->compacted.index}, {"receiving", core->receiving.position.index},
+                                {"receiving_bytes", core->receiving.size}, {"received_bytes", core->received_bytes},
+                                {"made", stats->made}, {"received", stats->received}, {"installed", stats->installed},
+                                {"chunks_sent", stats->chunks_sent}, {"chunks_stored", stats->chunks_stored},
+                                {"failed", stats->failed}, {"segments_dropped", driver->storage.segments_dropped}));
+}
+
 static void add_service(json_t *root, const struct kv_status *status)
 {
     const struct kv_stats *kv = &status->kv;
@@ -221,6 +235,7 @@ char *kv_status_json(const struct kv_status *status)
     json_object_set_new(root, "members", members_json(status));
     add_refused(root, status->driver);
     add_counters(root, status->driver);
+    add_snapshots(root, status->driver);
     add_service(root, status);
     char *json = json_dumps(root, JSON_COMPACT);
     json_decref(root);

@@ -11,6 +11,7 @@ int command_get(int argc, char **argv);
 int command_delete(int argc, char **argv);
 int command_load(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_snapshot(int argc, char **argv);
 int command_transfer(int argc, char **argv);
 int command_member(int argc, char **argv);
 int command_replay(int argc, char **argv);

@@ -105,6 +105,22 @@ static void on_segment(void *context, const char *path, const struct dgraft_segm
     object_end(view->stream, object);
 }
 
+static void on_snapshot(void *context, const char *path, const struct dgraft_snapshot_header *header)
+{
+    struct json_view *view = context;
+    json_t *object = object_begin("snapshot", path);
+    set_verdict(object, header->refusal);
+    set(object, "file_bytes", header->file_bytes);
+    if (header->refusal == DGRAFT_ACCEPT) {
+        set_identity(object, &header->identity);
+        set(object, "index", header->snapshot.position.index);
+        set(object, "term", header->snapshot.position.term);
+        set(object, "bytes", header->snapshot.size);
+        json_object_set_new(object, "digest", identifier(header->snapshot.digest));
+    }
+    object_end(view->stream, object);
+}
+
 static void on_batch(void *context, const char *path, const struct dgraft_batch *batch)
 {
     struct json_view *view = context;
@@ -180,6 +196,7 @@ static void print_summary(FILE *stream, const char *path, const struct inspect_r
         json_object_set_new(object, "running", json_boolean(summary->running));
         set(object, "term", summary->term);
         set(object, "vote", summary->vote);
+        set(object, "snapshot", summary->snapshot.index);
         set(object, "first", summary->first.index);
         set(object, "last", summary->last.index);
         set(object, "last_term", summary->last.term);
@@ -205,6 +222,7 @@ bool inspect_show_json(FILE *stream, struct dgraft_fs *fs, const char *path, con
     struct dgraft_inspect_visitor visitor = {.context = &view,
                                              .state_slot = options->quiet ? NULL : on_slot,
                                              .segment = options->quiet ? NULL : on_segment,
+                                             .snapshot = options->quiet ? NULL : on_snapshot,
                                              .batch = rows ? on_batch : NULL,
                                              .record = rows ? on_record : NULL,
                                              .finding = options->quiet ? NULL : on_finding};

@@ -29,6 +29,7 @@ struct view {
     FILE *stream;
     const struct inspect_options *options;
     struct rows slots;
+    struct rows snapshots;
     struct rows segments;
     struct rows batches;
     struct rows records;
@@ -37,8 +38,9 @@ struct view {
     uint64_t findings_count;
 };
 
-#define SLOTS_HEADING    "  slot   offset  verdict   version         term  vote  generation  node  file"
-#define SEGMENTS_HEADING "      sequence  verdict        bytes  first batch  first index     chain  file"
+#define SLOTS_HEADING     "  slot   offset  verdict   version         term  vote  generation  node  file"
+#define SNAPSHOTS_HEADING "         index       term  verdict         bytes            digest  file"
+#define SEGMENTS_HEADING  "      sequence  verdict        bytes  first batch  first index     chain  file"
 #define BATCHES_HEADING                                                                                                \
     "  segment        batch      offset    length  verdict        keep      first   count      floor     commit  "     \
     "written"
@@ -111,6 +113,22 @@ static void on_segment(void *context, const char *path, const struct dgraft_segm
     (void)snprintf(row, LINE_BYTES,
                    "  %12" PRIu64 "  %-8s %11" PRIu64 " %12" PRIu64 " %12" PRIu64 "  %08" PRIx32 "  %s",
                    header->sequence, "ok", header->file_bytes, header->first_batch, header->first, header->chain, name);
+}
+
+static void on_snapshot(void *context, const char *path, const struct dgraft_snapshot_header *header)
+{
+    struct view *view = context;
+    char name[64];
+    char *row = row_next(&view->snapshots);
+    (void)file_name(path, name, sizeof(name));
+    if (header->refusal != DGRAFT_ACCEPT) {
+        (void)snprintf(row, LINE_BYTES, "  %12s %10s  %-8s %11" PRIu64 "  %16s  %s", "-", "-", verdict(header->refusal),
+                       header->file_bytes, "-", name);
+        return;
+    }
+    (void)snprintf(row, LINE_BYTES, "  %12" PRIu64 " %10" PRIu64 "  %-8s %11" PRIu64 "  %016" PRIx64 "  %s",
+                   header->snapshot.position.index, header->snapshot.position.term, "ok", header->snapshot.size,
+                   header->snapshot.digest, name);
 }
 
 static void wall_clock(uint64_t wall_ns, char *text, size_t text_bytes)
@@ -260,6 +278,7 @@ static void print_whole(struct view *view, struct dgraft_fs *fs, const char *pat
 static void print_tables(struct view *view, struct dgraft_fs *fs, const char *path)
 {
     rows_print(view->stream, &view->slots, "");
+    rows_print(view->stream, &view->snapshots, "");
     rows_print(view->stream, &view->segments, "");
     if (view->options->rows == INSPECT_ROWS_SOME) {
         rows_print(view->stream, &view->batches, " (--records shows all)");
@@ -291,12 +310,14 @@ bool inspect_show_text(FILE *stream, struct dgraft_fs *fs, const char *path, con
     view->stream = stream;
     view->options = options;
     view->slots = (struct rows){.title = "state slots", .heading = SLOTS_HEADING};
+    view->snapshots = (struct rows){.title = "snapshots", .heading = SNAPSHOTS_HEADING};
     view->segments = (struct rows){.title = "segments", .heading = SEGMENTS_HEADING};
     view->batches = (struct rows){.title = "batches", .heading = BATCHES_HEADING};
     view->records = (struct rows){.title = "records", .heading = RECORDS_HEADING};
     struct dgraft_inspect_visitor visitor = {.context = view,
                                              .state_slot = on_slot,
                                              .segment = on_segment,
+                                             .snapshot = on_snapshot,
                                              .batch = options->rows == INSPECT_ROWS_NONE ? NULL : on_batch,
                                              .record = options->rows == INSPECT_ROWS_NONE ? NULL : on_record,
                                              .finding = on_finding};

@@ -31,6 +31,7 @@ static const struct command commands[] = {
     {"load", "raftctl load", "store files and directories, or compare them with what is stored", command_load},
     {"status", "raftctl status", "say who leads, who is reachable, and whether all is well", command_status},
     {"member", "raftctl member", "add, remove, promote, demote and list members", command_member},
+    {"snapshot", "raftctl snapshot", "have nodes write their state down and drop the log before it", command_snapshot},
     {"transfer", "raftctl transfer", "hand leadership to another node", command_transfer},
     {"replay", "raftctl replay", "replay a flight record, and say where it differs", command_replay},
     {"sim", "raftctl sim", "run simulated clusters, each from a seed, and check every rule", command_sim},

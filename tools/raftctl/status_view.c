@@ -158,6 +158,25 @@ static void print_dropped(const struct status_row *row, FILE *stream)
     }
 }
 
+static void print_snapshot(const struct status_row *row, FILE *stream)
+{
+    const json_t *snapshots = json_object_get(row->json, "snapshots");
+    if (number(snapshots, "index") != 0) {
+        (void)fprintf(stream,
+                      "node %" PRIu64 " holds a snapshot of all up to entry %" PRIu64 " (%" PRIu64
+                      " bytes), and the log from entry %" PRIu64 " on\n",
+                      row->node, number(snapshots, "index"), number(snapshots, "bytes"),
+                      number(snapshots, "compacted") + 1);
+    }
+    if (number(snapshots, "receiving") != 0) {
+        (void)fprintf(stream,
+                      "node %" PRIu64 " is being sent a snapshot of all up to entry %" PRIu64 ": %" PRIu64
+                      " of %" PRIu64 " bytes are there\n",
+                      row->node, number(snapshots, "receiving"), number(snapshots, "received_bytes"),
+                      number(snapshots, "receiving_bytes"));
+    }
+}
+
 void status_view_print(const struct status_view *view, FILE *stream)
 {
     int width = (int)strlen("server");
@@ -171,6 +190,7 @@ void status_view_print(const struct status_view *view, FILE *stream)
         print_row(&view->rows[i], width, stream);
     }
     for (unsigned i = 0; i < view->count; i++) {
+        print_snapshot(&view->rows[i], stream);
         print_dropped(&view->rows[i], stream);
     }
 }

@@ -29,6 +29,8 @@ enum option_key {
     OPTION_LEASES,
     OPTION_STALL,
     OPTION_SPARES,
+    OPTION_SNAPSHOT_EVERY,
+    OPTION_SNAPSHOT_TAIL,
     OPTION_RECORD,
     OPTION_RECORD_BYTES
 };
@@ -44,6 +46,8 @@ struct arguments {
     uint64_t lease_drift_ppm;
     uint64_t write_stall_ms;
     uint32_t spares;
+    uint64_t snapshot_every;
+    uint64_t snapshot_tail;
     const char *record;
     uint64_t record_mib;
     bool check_invariants;
@@ -69,6 +73,12 @@ static const struct argp_option options[] = {
      "A leader whose disk takes longer over a write hands over to another node (10 to 600000; 10000)", 0},
     {"spares", OPTION_SPARES, "N", 0,
      "Segments of 8 MiB to prepare while there is nothing to do, for bursts of writes (0 to 4096; 4)", 0},
+    {"snapshot-every", OPTION_SNAPSHOT_EVERY, "N", 0,
+     "Write all keys down after every N entries, and drop the log before (1 to 1000000000; never, unless `raftctl "
+     "snapshot` asks)",
+     0},
+    {"snapshot-tail", OPTION_SNAPSHOT_TAIL, "N", 0,
+     "Entries of the log to keep before a snapshot, for nodes that lag (1 to 1000000000; 1024)", 0},
     {"check-invariants", OPTION_CHECK, NULL, 0, "Check the protocol's rules after every step (slow)", 0},
     {"record", OPTION_RECORD, "FILE", 0, "Keep a flight record here, for `raftctl replay`", 0},
     {"record-mib", OPTION_RECORD_BYTES, "N", 0, "Size of the flight record in MiB (2 to 65536; 8)", 0},
@@ -137,6 +147,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_SPARES:
         arguments->spares = (uint32_t)number_or_misuse("--spares", argument, 0, DGRAFT_SPARES_MAX, state);
+        return 0;
+    case OPTION_SNAPSHOT_EVERY:
+        arguments->snapshot_every = number_or_misuse("--snapshot-every", argument, 1, 1000000000, state);
+        return 0;
+    case OPTION_SNAPSHOT_TAIL:
+        arguments->snapshot_tail = number_or_misuse("--snapshot-tail", argument, 1, 1000000000, state);
         return 0;
     case OPTION_CHECK:
         arguments->check_invariants = true;
@@ -260,6 +276,8 @@ static int serve(struct arguments *arguments, struct kv *kv, struct kv_service *
         .lease_drift_ppm = (uint32_t)arguments->lease_drift_ppm,
         .write_stall_ns = arguments->write_stall_ms * 1000000u,
         .spares = arguments->spares,
+        .snapshot_every = arguments->snapshot_every,
+        .snapshot_tail = arguments->snapshot_tail,
         .flight_path = arguments->record,
         .flight_bytes = arguments->record_mib * 1024u * 1024u,
         .check_invariants = arguments->check_invariants,

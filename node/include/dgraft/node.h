@@ -41,6 +41,11 @@ struct dgraft_node_options {
     uint32_t lease_drift_ppm;               /* 0: no reads under a lease; see struct dgraft_config */
     uint32_t lag_notice_entries;            /* 0: 10,000 */
     dgraft_time_ns write_stall_ns;          /* a leader whose write takes longer steps aside; 0: 10 s */
+    /* A snapshot is made whenever so many entries were applied since the last; 0: only when asked for. The state
+     * machine writes all of its state on the loop's thread then, and the log before it is dropped, but for the newest
+     * snapshot_tail entries (0: 1,024): who lags by less needs no snapshot. */
+    uint64_t snapshot_every;
+    uint64_t snapshot_tail;
     uint32_t spares;         /* segments of 8 MiB to keep prepared while there is nothing to do, beside the next one */
     struct dgraft_fs *fs;    /* NULL: the operating system's; another one to watch or to fail on purpose */
     const char *flight_path; /* of the flight recorder's file; NULL: nothing is recorded */
@@ -79,6 +84,9 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_node_transfer(struct dgraft_node *node
 
 /* As dgraft_driver_change, from any thread. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_node_change(struct dgraft_node *node, struct dgraft_change *change);
+
+/* As dgraft_driver_snapshot, from any thread. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_node_snapshot(struct dgraft_node *node);
 
 /* Fills in a status of the node as of its last turn. */
 void dgraft_node_status(struct dgraft_node *node, struct dgraft_driver_status *status);

@@ -38,6 +38,21 @@ enum dgraft_status dgraft_driver_change(struct dgraft_driver *driver, struct dgr
     return driver->change_status;
 }
 
+enum dgraft_status dgraft_driver_snapshot(struct dgraft_driver *driver)
+{
+    driver->snapshots++;
+    return driver->snapshot_status;
+}
+
+/* The service makes no snapshot by itself. */
+bool dgraft_snapshot_write(struct dgraft_snapshot_writer *writer, const void *bytes, size_t size)
+{
+    (void)writer;
+    (void)bytes;
+    (void)size;
+    return false;
+}
+
 void dgraft_driver_answer(struct dgraft_driver *driver, const struct dgraft_address *to,
                           const struct dgraft_client_answer *answer)
 {

@@ -25,6 +25,8 @@ struct dgraft_driver {
     struct dgraft_transfer *transfer;
     enum dgraft_status change_status;
     struct dgraft_change *change;
+    enum dgraft_status snapshot_status;
+    uint32_t snapshots;
     struct fake_answer answers[FAKE_MAX];
     size_t answer_count;
     struct dgraft_driver_status status;

@@ -546,3 +546,16 @@ Test(service, refuses_a_change_that_is_malformed)
     }
     cr_assert_null(driver->change);
 }
+
+Test(service, begins_a_snapshot_and_says_so)
+{
+    arrive(1, 1, KV_SNAPSHOT, "", 0);
+    driver->snapshot_status = DGRAFT_STATUS_BUSY;
+    arrive(1, 2, KV_SNAPSHOT, "", 0);
+    driver->snapshot_status = DGRAFT_STATUS_CLOSED;
+    arrive(1, 3, KV_SNAPSHOT, "", 0);
+    cr_assert_eq(driver->snapshots, 3u);
+    cr_assert_eq(driver->answers[0].answer.result, DGRAFT_CLIENT_OK);
+    cr_assert_eq(driver->answers[1].answer.result, DGRAFT_CLIENT_OK, "one that is being made is as good");
+    cr_assert_eq(driver->answers[2].answer.result, DGRAFT_CLIENT_REFUSED);
+}
