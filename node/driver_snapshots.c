@@ -36,6 +36,23 @@ static dgraft_term applied_term(const struct dgraft_driver *driver)
     return term != 0 ? term : dgraft_storage_term_at(driver->storage, driver->applied);
 }
 
+/* A newer snapshot would take the place of the one that a follower is being sent, and that would begin at its
+ * beginning: as long as the log does not grow too long, it waits until whoever is sent one has it. */
+static bool is_sent(const struct dgraft_driver *driver)
+{
+    struct dgraft_core_status status;
+    if (!driver->leads || driver->applied - driver->files.tried > driver->options.core.compact_slow_max) {
+        return false;
+    }
+    dgraft_core_status(driver->core, &status);
+    for (uint32_t i = 0; i < status.peer_count; i++) {
+        if (status.peers[i].snapshot && status.peers[i].recent) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool due(const struct dgraft_driver *driver)
 {
     const struct driver_files *files = &driver->files;
@@ -43,7 +60,8 @@ static bool due(const struct dgraft_driver *driver)
     if ((every == 0 && !files->wanted) || files->next != FILE_NONE) {
         return false;
     }
-    return files->wanted || (driver->applied > files->tried && driver->applied - files->tried >= every);
+    return files->wanted ||
+           (driver->applied > files->tried && driver->applied - files->tried >= every && !is_sent(driver));
 }
 
 /* Has the state machine write its state, as it is behind the newest entry applied. */

@@ -117,7 +117,7 @@ void rig_open(struct rig_cluster *cluster, uint32_t count, uint64_t every, uint6
         dgraft_config_defaults(&node->options.core, id);
         node->options.core.snapshot_chunk_bytes = chunk_bytes;
         node->options.core.compact_tail = tail;
-        node->options.core.compact_slow_max = tail;
+        node->options.core.compact_slow_max = 1000;
         node->options.directory = "node";
         node->options.storage.segment_bytes = 8192;
         node->options.snapshot_every = every;

@@ -243,6 +243,22 @@ Test(snapshots, go_on_when_another_node_leads)
     rig_close(&cluster);
 }
 
+Test(snapshots, do_not_chase_who_is_slow_to_receive_one)
+{
+    const dgraft_node_id leader = leave_third_behind(50, 100);
+    cluster.cut = 0;
+    for (int i = 0; i < 40; i++) { /* two more would be due before all of it is there */
+        rig_commit(&cluster, 4);
+        cluster.cut = cluster.nodes[3].machine.restored == 0 && i % 2 == 0 ? dgraft_node_set_of(3) : 0;
+    }
+    cluster.cut = 0;
+    cr_assert(rig_settled(&cluster, 5000));
+    cr_assert_eq(rig_status(&cluster, 3).snapshots.installed, 1u);
+    cr_assert_leq(rig_status(&cluster, 3).snapshots.chunks_stored, 60u, "it never began anew");
+    cr_assert_geq(rig_status(&cluster, leader).snapshots.made, 3u, "and then there were newer ones");
+    rig_close(&cluster);
+}
+
 Test(snapshots, replace_what_a_deposed_leader_proposed_alone)
 {
     static struct retry alone[6];
