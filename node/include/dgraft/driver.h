@@ -73,7 +73,8 @@ struct dgraft_state_machine {
 enum dgraft_proposal_fate {
     DGRAFT_PROPOSAL_COMMITTED = 1, /* and applied here */
     DGRAFT_PROPOSAL_REFUSED = 2,   /* never appended: never takes effect */
-    DGRAFT_PROPOSAL_UNKNOWN = 3,   /* appended, then leadership was lost or the node closed: may take effect or not */
+    DGRAFT_PROPOSAL_UNKNOWN = 3,   /* appended, then leadership was lost, a snapshot took its place, or the node closed:
+                                      may   take effect or not */
     /* It takes no effect; whether an earlier try with the same sequence did is not known. */
     DGRAFT_PROPOSAL_NO_SESSION = 4, /* its session is closed, expired, or was never opened: open another */
     DGRAFT_PROPOSAL_FORGOTTEN = 5   /* its sequence is 64 or more behind the newest that the session applied */

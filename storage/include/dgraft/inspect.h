@@ -50,8 +50,8 @@ struct dgraft_segment_header {
     uint64_t file_bytes; /* size now */
 };
 
-/* A snapshot's file: this block, then `snapshot.size` bytes: the record of the membership in force at its position,
- * then what the state machine wrote. */
+/* A snapshot's file: this block, then `snapshot.size` bytes, which are the node's affair: members, sessions, and what
+ * the state machine wrote. */
 struct dgraft_snapshot_header {
     enum dgraft_refusal refusal; /* DGRAFT_ACCEPT: the rest is valid */
     struct dgraft_identity identity;
