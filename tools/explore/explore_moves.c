@@ -157,7 +157,7 @@ static bool make_loss(struct explore *explore, struct explore_state *state, uint
 static uint32_t list_clock(const struct explore *explore, const struct explore_state *state, uint32_t node,
                            enum explore_clock clock)
 {
-    return view_of(explore, state, node)->clocks >> clock & 1u;
+    return ((uint32_t)view_of(explore, state, node)->clocks >> clock) & 1u;
 }
 
 /* Argument 1: those who are asked have not heard a leader for long. */
