@@ -3,6 +3,7 @@
 #include "snapshot_rig.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 static struct rig_cluster cluster;
@@ -256,6 +257,37 @@ Test(snapshots, do_not_chase_who_is_slow_to_receive_one)
     cr_assert_eq(rig_status(&cluster, 3).snapshots.installed, 1u);
     cr_assert_leq(rig_status(&cluster, 3).snapshots.chunks_stored, 60u, "it never began anew");
     cr_assert_geq(rig_status(&cluster, leader).snapshots.made, 3u, "and then there were newer ones");
+    rig_close(&cluster);
+}
+
+/* Turns a bit of the newest snapshot's file. */
+static void rot(dgraft_node_id id)
+{
+    char path[96];
+    uint64_t size = 0;
+    const struct dgraft_position position = rig_status(&cluster, id).core.snapshot.position;
+    (void)snprintf(path, sizeof path, "node/snapshot-%016llu-%016llu", (unsigned long long)position.index,
+                   (unsigned long long)position.term);
+    uint8_t *bytes = memory_fs_bytes(cluster.nodes[id].disk, path, &size);
+    cr_assert_not_null(bytes, "%s", path);
+    bytes[size - 100] ^= 1;
+}
+
+Test(snapshots, that_rotted_at_the_leader_are_not_taken_up)
+{
+    const dgraft_node_id leader = leave_third_behind(50, 1000);
+    rot(leader);
+    cluster.cut = 0;
+    rig_run(&cluster, 500);
+    cr_assert_eq(cluster.nodes[3].machine.restored, 0u);
+    cr_assert_gt(rig_status(&cluster, 3).snapshots.failed, 0u);
+    cr_assert_lt(rig_status(&cluster, 3).snapshots.failed, 100u, "in peace");
+    cr_assert(!rig_status(&cluster, 3).poisoned);
+    cr_assert_eq(rig_lead(&cluster), leader, "nobody campaigns for it");
+    rig_commit(&cluster, 1);
+    cr_assert_eq(dgraft_driver_snapshot(cluster.nodes[leader].driver), DGRAFT_OK);
+    cr_assert(rig_settled(&cluster, 5000), "a newer one does it");
+    cr_assert_eq(rig_status(&cluster, 3).snapshots.installed, 1u);
     rig_close(&cluster);
 }
 
