@@ -188,7 +188,7 @@ void rig_kill(struct rig_cluster *cluster, dgraft_node_id id, bool (*kept)(void 
 /* Does what waits to be done to a node's files. Returns false when it is to crash instead. */
 static bool work(struct rig_node *node)
 {
-    if (dgraft_driver_write_ready(node->driver)) {
+    if (dgraft_driver_write_ready(node->driver) && !node->stalls) {
         if (++node->steps == node->crash_at) {
             return false;
         }

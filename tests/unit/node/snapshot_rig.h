@@ -28,6 +28,7 @@ struct rig_node {
     struct rig_machine machine;
     struct dgraft_driver_options options; /* of its next start */
     uint64_t steps;                       /* of writes and files' work */
+    bool stalls;                          /* its log's writes do not end */
     uint64_t crash_at;                    /* stops for good before this step; 0: never */
 };
 

@@ -291,6 +291,26 @@ Test(snapshots, that_rotted_at_the_leader_are_not_taken_up)
     rig_close(&cluster);
 }
 
+Test(snapshots, get_their_name_when_their_term_is_durable_here)
+{
+    struct dgraft_why why = {""};
+    const dgraft_node_id old = leave_third_behind(50, 64 * 1024); /* in one part: nothing is acknowledged meanwhile */
+    rig_kill(&cluster, old, NULL, NULL);
+    cr_assert_eq(rig_start(&cluster, old, &why), DGRAFT_OK, "%s", why.text);
+    rig_commit(&cluster, 120);
+    const struct dgraft_driver_status leader = rig_status(&cluster, rig_lead(&cluster));
+    cr_assert_gt(leader.core.snapshot.position.term, rig_status(&cluster, 3).core.durable_term);
+    cluster.nodes[3].stalls = true;
+    cluster.cut = 0;
+    rig_run(&cluster, 500);
+    cr_assert_eq(rig_status(&cluster, 3).core.received_bytes, leader.core.snapshot.size, "all of it is stored");
+    cr_assert_eq(rig_status(&cluster, 3).snapshots.received, 0u);
+    cluster.nodes[3].stalls = false;
+    cr_assert(rig_settled(&cluster, 3000));
+    cr_assert_eq(rig_status(&cluster, 3).snapshots.installed, 1u);
+    rig_close(&cluster);
+}
+
 Test(snapshots, replace_what_a_deposed_leader_proposed_alone)
 {
     static struct retry alone[6];
