@@ -40,7 +40,7 @@ static uint32_t chunk_bytes(const struct dgraft_core *core, uint64_t offset)
 }
 
 /* Nothing has moved: what is on the way counts as lost. Where all is stored and nothing is heard of its being
- * installed, the last chunk asks what has become of it. */
+ * installed, the end of it asks what has become of it. */
 static void look_again(struct step *step, struct peer *peer)
 {
     const struct dgraft_core *core = step->core;
@@ -51,9 +51,9 @@ static void look_again(struct step *step, struct peer *peer)
         peer->snapshot_slow = true;
         peer->snapshot_at_ns = core->now_ns;
     } else if (peer->snapshot_acked == size && waited >= core->config.election_timeout_ns) {
-        const uint64_t offset = (size - 1) / core->config.snapshot_chunk_bytes * core->config.snapshot_chunk_bytes;
+        const uint32_t bytes = chunk_bytes(core, 0);
         peer->snapshot_at_ns = core->now_ns;
-        chunk_emit(step, peer, offset, chunk_bytes(core, offset));
+        chunk_emit(step, peer, size - bytes, bytes);
     }
 }
 

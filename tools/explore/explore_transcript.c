@@ -117,6 +117,7 @@ void explore_transcript(struct explore *explore, FILE *out)
     uint64_t *places = NULL;
     uint64_t count = 0;
     uint64_t capacity = 0;
+    assert(explore->finding_place != EXPLORE_PLACE_NONE);
     for (uint64_t place = explore->finding_place; place != EXPLORE_PLACE_NONE;) {
         uint32_t size = 0;
         uint64_t next = 0;

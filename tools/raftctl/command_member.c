@@ -85,7 +85,7 @@ static const char *parse_member(const char *program, const struct arguments *arg
     const char *equals = strchr(what, '=');
     const size_t digits = equals != NULL ? (size_t)(equals - what) : strlen(what);
     if (digits < sizeof(number)) {
-        memcpy(number, what, digits);
+        (void)snprintf(number, sizeof(number), "%.*s", (int)digits, what);
     }
     if ((equals != NULL) != add || !cli_number(number, 1, DGRAFT_NODE_ID_MAX, node)) {
         (void)fprintf(stderr, "%s: %s wants %s, with a node's number from 1 to %u\n", program, arguments->verb,
@@ -155,7 +155,7 @@ static int change(const char *program, struct kv_client *client, const struct ar
     dgraft_put_u32(payload, kind);
     dgraft_put_u32(payload + 4, (uint32_t)node);
     dgraft_put_u64(payload + 8, store);
-    memcpy(payload + CHANGE_HEAD_BYTES, address, address_bytes);
+    memcpy(payload + CHANGE_HEAD_BYTES, address, address_bytes + 1);
     struct kv_ask ask = {.kind = KV_CHANGE,
                          .payload = payload,
                          .payload_bytes = (uint32_t)(CHANGE_HEAD_BYTES + address_bytes),

@@ -65,9 +65,8 @@ static const struct argp_option options[] = {
      "A leader speaks at least this often (less than half of the election timeout; a sixth of it)", 0},
     {"datagram-bytes", OPTION_DATAGRAM, "N", 0, "Largest UDP datagram to send (512 to 65000; 1400)", 0},
     {"leases", OPTION_LEASES, "PPM", 0,
-     "The leader answers reads without asking anybody. Safe only while the clocks of any two nodes differ in speed by "
-     "at "
-     "most PPM millionths (1 to 500000); the same on every node (no leases)",
+     "The leader answers reads without asking anybody. Safe only while the clocks of any two nodes differ in speed "
+     "by at most PPM millionths (1 to 500000); the same on every node (no leases)",
      0},
     {"write-stall", OPTION_STALL, "MS", 0,
      "A leader whose disk takes longer over a write hands over to another node (10 to 600000; 10000)", 0},
@@ -115,6 +114,24 @@ static enum dgraft_carrier carrier_or_misuse(const char *text, const struct argp
         argp_error(state, "--carrier is udp or bus, not '%s'", cli_escape_text(text, escaped, sizeof(escaped)));
     }
     return strcmp(text, "bus") == 0 ? DGRAFT_CARRIER_BUS : DGRAFT_CARRIER_UDP;
+}
+
+/* What can be said only when all options have been seen. */
+static void check_together(const struct arguments *arguments, const struct argp_state *state)
+{
+    if (arguments->directory == NULL) {
+        argp_error(state, "which directory? Make one with `raftctl format DIR ...`");
+    }
+    if (arguments->listen_clients != NULL && arguments->carrier == DGRAFT_CARRIER_UDP) {
+        argp_error(state, "--listen-clients is for --carrier bus: over udp clients come to the peers' address");
+    }
+    if (arguments->record_mib != 0 && arguments->record == NULL) {
+        argp_error(state, "--record-mib is the size of the file that --record names");
+    }
+    if (arguments->heartbeat_ms * 2 >= (arguments->election_ms == 0 ? 300 : arguments->election_ms) &&
+        arguments->heartbeat_ms != 0) {
+        argp_error(state, "--heartbeat must be less than half of --election-timeout");
+    }
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -173,19 +190,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         arguments->directory = argument;
         return 0;
     case ARGP_KEY_END:
-        if (arguments->directory == NULL) {
-            argp_error(state, "which directory? Make one with `raftctl format DIR ...`");
-        }
-        if (arguments->listen_clients != NULL && arguments->carrier == DGRAFT_CARRIER_UDP) {
-            argp_error(state, "--listen-clients is for --carrier bus: over udp clients come to the peers' address");
-        }
-        if (arguments->record_mib != 0 && arguments->record == NULL) {
-            argp_error(state, "--record-mib is the size of the file that --record names");
-        }
-        if (arguments->heartbeat_ms * 2 >= (arguments->election_ms == 0 ? 300 : arguments->election_ms) &&
-            arguments->heartbeat_ms != 0) {
-            argp_error(state, "--heartbeat must be less than half of --election-timeout");
-        }
+        check_together(arguments, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

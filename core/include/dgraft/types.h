@@ -84,10 +84,10 @@ static inline bool dgraft_node_id_valid(dgraft_node_id id)
     return id >= 1 && id <= DGRAFT_NODE_ID_MAX;
 }
 
-/* Returns the set of just this node. id must be valid. */
+/* Returns the set of just this node; the empty set for an id that is not valid. */
 static inline dgraft_node_set dgraft_node_set_of(dgraft_node_id id)
 {
-    return UINT64_C(1) << (id - 1);
+    return dgraft_node_id_valid(id) ? UINT64_C(1) << (id - 1) : 0;
 }
 
 /* Returns whether the set holds id; false for an id that is not valid. */
