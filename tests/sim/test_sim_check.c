@@ -100,8 +100,8 @@ Test(check, a_healthy_exchange_passes)
              .type = DGRAFT_MESSAGE_APPEND_ACK, .from = 2, .term = 2, .u.append_ack = {.match = 3, .round = 1}});
     world.status[1].commit = 3;
     sim_check_turned(&world.check, 1, &world.status[1]);
-    sim_check_applied(&world.check, 1, (struct dgraft_position){1, 1}, 1);
-    sim_check_applied(&world.check, 1, (struct dgraft_position){2, 2}, 2);
+    sim_check_applied(&world.check, 1, (struct dgraft_position){1, 1}, 1, 0);
+    sim_check_applied(&world.check, 1, (struct dgraft_position){2, 2}, 2, 0);
     sim_check_answered(&world.check, 1, 3,
                        &(struct dgraft_proposal_answer){.fate = DGRAFT_PROPOSAL_COMMITTED, .position = {3, 2}});
     cr_assert_not(sim_check_broken(&world.check), "%s", world.check.finding);
@@ -239,16 +239,16 @@ Test(check, what_is_applied_uncommitted_or_twice_is_seen)
 {
     struct world world;
     open_world(&world);
-    sim_check_applied(&world.check, 1, (struct dgraft_position){1, 1}, 1);
+    sim_check_applied(&world.check, 1, (struct dgraft_position){1, 1}, 1, 0);
     expect(&world, "I-SMS");
     open_world(&world);
     lead(&world, 1);
     send_append(&world, 1, 2, (struct dgraft_position){3, 2});
     world.status[1].commit = 3;
     sim_check_turned(&world.check, 1, &world.status[1]);
-    sim_check_applied(&world.check, 1, (struct dgraft_position){1, 1}, 1);
+    sim_check_applied(&world.check, 1, (struct dgraft_position){1, 1}, 1, 0);
     cr_assert_not(sim_check_broken(&world.check));
-    sim_check_applied(&world.check, 1, (struct dgraft_position){1, 1}, 1);
+    sim_check_applied(&world.check, 1, (struct dgraft_position){1, 1}, 1, 0);
     expect(&world, "I-SMS");
 }
 

@@ -205,9 +205,29 @@ bool sim_ghost_held(const struct sim_ghost *ghost, struct dgraft_position positi
     return position.index <= ghost->lost_last && ghost->lost_terms[position.index] == position.term;
 }
 
-bool sim_ghost_holds(const struct sim_ghost *ghost, struct dgraft_position position)
+/* Returns whether the log is in force: a start has it give way to a snapshot whose last entry it does not hold. */
+static bool log_counts(const struct sim_ghost *ghost)
 {
-    return (position.index <= ghost->last && ghost->terms[position.index] == position.term) ||
+    const struct dgraft_position snapshot = ghost->snapshot;
+    return snapshot.index == 0 || (snapshot.index <= ghost->last && ghost->terms[snapshot.index] == snapshot.term);
+}
+
+dgraft_index sim_ghost_last(const struct sim_ghost *ghost)
+{
+    return log_counts(ghost) ? ghost->last : ghost->snapshot.index;
+}
+
+dgraft_term sim_ghost_term(const struct sim_check *check, const struct sim_ghost *ghost, dgraft_index index)
+{
+    if (index <= ghost->snapshot.index) {
+        return index == 0 ? 0 : check->committed[index].term;
+    }
+    return index <= ghost->last && log_counts(ghost) ? ghost->terms[index] : 0;
+}
+
+bool sim_ghost_holds(const struct sim_check *check, const struct sim_ghost *ghost, struct dgraft_position position)
+{
+    return (position.index != 0 && sim_ghost_term(check, ghost, position.index) == position.term) ||
            sim_ghost_held(ghost, position);
 }
 
@@ -216,7 +236,7 @@ static dgraft_node_set holders_of(const struct sim_check *check, struct dgraft_p
 {
     dgraft_node_set holders = 0;
     for (uint32_t node = 1; node <= check->node_count; node++) {
-        if (sim_ghost_holds(&check->ghosts[node], position)) {
+        if (sim_ghost_holds(check, &check->ghosts[node], position)) {
             holders |= dgraft_node_set_of(node);
         }
     }
@@ -232,10 +252,10 @@ static dgraft_term most_held(const struct sim_check *check, dgraft_index index, 
     bool enough = false;
     for (uint32_t node = 1; node <= check->node_count; node++) {
         const struct sim_ghost *ghost = &check->ghosts[node];
-        if (index > ghost->last) {
+        const struct dgraft_position position = {index, sim_ghost_term(check, ghost, index)};
+        if (position.term == 0) {
             continue;
         }
-        const struct dgraft_position position = {index, ghost->terms[index]};
         const dgraft_node_set set = holders_of(check, position);
         const bool may = sim_members_may_commit(check, position, set, claimed);
         const bool more = dgraft_node_set_count(set) > dgraft_node_set_count(*holders);
@@ -273,7 +293,7 @@ bool sim_check_commit(struct sim_check *check, dgraft_node_id node, dgraft_term 
         return sim_check_fail(check, "I-CQ: the leader of term %llu commits (%llu, %llu) by counting",
                               (unsigned long long)leader_term, (unsigned long long)i, (unsigned long long)at);
     }
-    if (i > ghost->last || ghost->terms[i] != at) {
+    if (sim_ghost_term(check, ghost, i) != at) {
         check->counts->of[SIM_COUNT_COMMIT_AHEAD]++;
     }
     return commit_more(check, i, at, leader_term);
@@ -294,7 +314,7 @@ static bool commit_moved(struct sim_check *check, dgraft_node_id node, const str
     if (status->role == DGRAFT_ROLE_LEADER || ghost->seen.role == DGRAFT_ROLE_LEADER) {
         return true;
     }
-    dgraft_index shown = 0;
+    dgraft_index shown = ghost->snapshot.index; /* it was looked into when it got its name */
     for (dgraft_term term = ghost->seen.term; term <= status->term && term < check->term_capacity; term++) {
         const dgraft_index upto = check->terms[term].shown[node];
         shown = upto > shown ? upto : shown;
@@ -374,16 +394,18 @@ static bool turn_changes(struct sim_check *check, dgraft_node_id node, const str
                               (unsigned long long)before->commit, (unsigned long long)status->commit,
                               (unsigned long long)before->applied, (unsigned long long)status->applied);
     }
-    if (status->applied > ghost->last) {
+    /* A log that has not yet been told to give way to a snapshot still counts for its node. */
+    const dgraft_index held = sim_ghost_last(ghost) > ghost->last ? sim_ghost_last(ghost) : ghost->last;
+    if (status->applied > held) {
         return sim_check_fail(check, "C6: node %u applied %llu, its disk holds %llu", node,
-                              (unsigned long long)status->applied, (unsigned long long)ghost->last);
+                              (unsigned long long)status->applied, (unsigned long long)held);
     }
-    if (status->durable > ghost->last || status->durable_term > ghost->state_term) {
+    if (status->durable > held || status->durable_term > ghost->state_term) {
         return sim_check_fail(check, "I-ACK: node %u believes %llu and term %llu durable, its disk has %llu and %llu",
                               node, (unsigned long long)status->durable, (unsigned long long)status->durable_term,
-                              (unsigned long long)ghost->last, (unsigned long long)ghost->state_term);
+                              (unsigned long long)held, (unsigned long long)ghost->state_term);
     }
-    return true;
+    return sim_check_begins(check, node, status);
 }
 
 void sim_check_turned(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status)
@@ -407,11 +429,15 @@ void sim_check_turned(struct sim_check *check, dgraft_node_id node, const struct
     if (!members_turned(check, node, status)) {
         return;
     }
+    if (ghost->lagged != 0 && status->commit > ghost->lagged) {
+        check->counts->of[SIM_COUNT_SNAPSHOT_CAUGHT_UP]++;
+        ghost->lagged = 0;
+    }
     ghost->seen = *status;
 }
 
 void sim_check_applied(struct sim_check *check, dgraft_node_id node, struct dgraft_position position,
-                       uint64_t operation)
+                       uint64_t operation, uint64_t machine)
 {
     struct sim_ghost *ghost = &check->ghosts[node];
     const unsigned long long i = position.index;
@@ -432,8 +458,14 @@ void sim_check_applied(struct sim_check *check, dgraft_node_id node, struct dgra
         sim_check_fail(check, "I-SMS: node %u applies %llu after %llu", node, i, (unsigned long long)ghost->applied);
         return;
     }
-    if (sim_check_skipped(check, node, ghost->applied + 1, position.index) &&
-        sim_check_effect(check, node, position.index)) {
+    if (!sim_check_skipped(check, node, ghost->applied + 1, position.index)) {
+        return;
+    }
+    struct sim_committed *committed = &check->committed[position.index];
+    committed->machine = committed->effect == SIM_EFFECT_APPLIED ? committed->machine : machine;
+    if (committed->machine != machine) {
+        sim_check_fail(check, "I-SMS: node %u has another state behind the command at %llu than others had", node, i);
+    } else if (sim_check_effect(check, node, position.index)) {
         ghost->applied = position.index;
     }
 }

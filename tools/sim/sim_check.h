@@ -16,10 +16,12 @@
  *              meets, and not in vain
  *   I-TRUNC    a disk's log shrinks only at a conflict, and never loses a committed entry
  *   I-ACK      an acknowledged prefix is on the sender's disk and equals the leader's
- *   I-REPLY    COMMITTED is committed; REFUSED never appears in a log; each request is answered at most once
- *   I-ONCE     one effect for each command of a session, and one answer; all nodes have equal sessions
- *   I-READ     a read sees everything that was committed when it was made
- *   I-DUR      after a crash the log is what was durable, plus at most the writes under way
+ *   I-SNAP     a snapshot is of what is committed and applied, and says what a replay up to there gives; it has its
+ * name only when all of it is on the disk; nothing falls because of it, and the log begins at most behind it I-REPLY
+ * COMMITTED is committed; REFUSED never appears in a log; each request is answered at most once I-ONCE     one effect
+ * for each command of a session, and one answer; all nodes have equal sessions I-READ     a read sees everything that
+ * was committed when it was made I-DUR      after a crash the log is what was durable, plus at most the writes under
+ * way
  */
 #ifndef SIM_CHECK_H
 #define SIM_CHECK_H
@@ -37,11 +39,16 @@
 
 #define SIM_UNSYNCED_MAX 8u
 
-/* What one node has on its disk, and what it showed of itself since it started. */
+/* What one node has on its disk, and what it showed of itself since it started. What it holds is its log, if that holds
+ * the last entry of the snapshot, and otherwise the snapshot alone: sim_ghost_last, sim_ghost_term. */
 struct sim_ghost {
-    dgraft_term *terms; /* by index: the log that would survive any crash */
+    dgraft_term *terms; /* by index: the log that would survive any crash, with what was dropped from its front */
     dgraft_index capacity;
     dgraft_index last;
+    struct dgraft_position snapshot; /* the newest whose name would survive any crash */
+    uint64_t stored_digest;          /* of the leader's snapshot that it acknowledged last since it started */
+    uint64_t stored;                 /* bytes of it */
+    bool stored_whole;
     dgraft_term state_term;
     dgraft_node_id state_vote;
     dgraft_node_id *votes_durable; /* by term */
@@ -57,7 +64,8 @@ struct sim_ghost {
     dgraft_term *lost_terms;
     dgraft_index lost_last;
     struct dgraft_core_status seen; /* after its last turn */
-    dgraft_index applied;           /* newest command applied since the start */
+    dgraft_index applied;           /* newest command applied since the start, or in the snapshot taken up */
+    dgraft_index lagged;            /* a leader's snapshot was taken up, and nothing behind it is committed yet */
 };
 
 /* What the world knows of a term. */
@@ -68,7 +76,9 @@ struct sim_term {
     dgraft_term first_before;
     uint64_t round_max;
     dgraft_node_set granted[SIM_NODES_MAX]; /* who voted for each candidate, on the wire */
-    dgraft_index shown[SIM_NODES_MAX];      /* how far the leader's appends to each node reach */
+    dgraft_index shown[SIM_NODES_MAX];      /* how far the leader's appends and snapshots to each node reach */
+    uint64_t sent_digest[SIM_NODES_MAX];    /* of the snapshot that each is being sent */
+    uint64_t sent[SIM_NODES_MAX];           /* bytes of it */
 };
 
 /* What came of a command, as the first node that came by it showed. */
@@ -81,6 +91,7 @@ struct sim_committed {
     uint64_t operation;      /* of a command; 0 otherwise */
     dgraft_index session;    /* of a command; 0: of none */
     enum sim_effect effect;
+    uint64_t machine;             /* of a command with an effect: hash of the state machine behind it */
     dgraft_node_id sessions_node; /* the first to have applied up to here; 0: none stopped here yet */
     uint64_t sessions;            /* hash of its sessions then */
 };
@@ -116,8 +127,12 @@ struct sim_check {
 bool sim_check_open(struct sim_check *check, uint32_t node_count, struct sim_counts *counts, struct sim_trace *trace);
 void sim_check_close(struct sim_check *check);
 
+/* Returns the last index that a node's disk holds, and the term at one; 0 when it does not hold it. */
+dgraft_index sim_ghost_last(const struct sim_ghost *ghost);
+dgraft_term sim_ghost_term(const struct sim_check *check, const struct sim_ghost *ghost, dgraft_index index);
+
 /* Returns whether a node's disk, or the one that was in it before, holds an entry. */
-bool sim_ghost_holds(const struct sim_ghost *ghost, struct dgraft_position position);
+bool sim_ghost_holds(const struct sim_check *check, const struct sim_ghost *ghost, struct dgraft_position position);
 bool sim_ghost_held(const struct sim_ghost *ghost, struct dgraft_position position);
 
 /* Notes a broken rule; only the first counts. Returns false, for the caller to return. */
@@ -152,14 +167,32 @@ void sim_check_opened(struct sim_check *check, dgraft_node_id node, const struct
 /* A turn has ended. */
 void sim_check_turned(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status);
 
-/* One command was applied, or one answer given, in the turn before (call after sim_check_turned). */
+/* One command was applied, or one answer given, in the turn before (call after sim_check_turned); machine: the hash of
+ * the state machine behind the command. */
 void sim_check_applied(struct sim_check *check, dgraft_node_id node, struct dgraft_position position,
-                       uint64_t operation);
+                       uint64_t operation, uint64_t machine);
 void sim_check_answered(struct sim_check *check, dgraft_node_id node, uint64_t operation,
                         const struct dgraft_proposal_answer *answer);
 
 /* A read is made: returns what it must see (the newest committed command). */
 dgraft_index sim_check_read_made(const struct sim_check *check);
+
+/* sim_check_snapshot.c */
+
+/* A name is sure on a node's disk, and this is what the disk holds of its file. Only snapshots are looked at. */
+void sim_check_named(struct sim_check *check, dgraft_node_id node, const char *path, const uint8_t *bytes,
+                     uint64_t size);
+/* A node's state machine has taken up a snapshot, in the turn before, or by opening. */
+void sim_check_restored(struct sim_check *check, dgraft_node_id node, const struct sim_machine *machine);
+/* A turn, or the opening, has ended with so much applied and this state. */
+void sim_check_stopped(struct sim_check *check, dgraft_node_id node, dgraft_index applied,
+                       const struct sim_machine *machine);
+/* A leader's snapshot was taken up in the turn that is about to be checked. */
+void sim_check_installed(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status);
+bool sim_check_chunk(struct sim_check *check, const struct dgraft_frame *frame, dgraft_node_id to);
+bool sim_check_stored(struct sim_check *check, const struct dgraft_frame *frame);
+/* What a node says of its snapshot and of where its log begins. */
+bool sim_check_begins(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status);
 
 /* sim_check_sessions.c */
 
@@ -178,6 +211,11 @@ bool sim_check_entry(struct sim_check *check, dgraft_index index, const struct s
 bool sim_check_commit(struct sim_check *check, dgraft_node_id node, dgraft_term leader_term, bool leads,
                       dgraft_index upto);
 bool sim_check_leader(struct sim_check *check, dgraft_node_id node, dgraft_term term);
+/* A leader shows that its log reaches to `end`: a leader's log only grows in its term, so whatever it sends lies on one
+ * line. */
+bool sim_check_extends(struct sim_check *check, dgraft_term term, struct dgraft_position end);
+/* A vote of `node` for `candidate` leaves it, as a request, as a grant, or in what only a leader sends. */
+bool sim_check_vote(struct sim_check *check, dgraft_node_id node, dgraft_term term, dgraft_node_id candidate);
 bool sim_ghost_reserve(struct sim_ghost *ghost, dgraft_index index);
 bool sim_ghost_reserve_votes(struct sim_ghost *ghost, dgraft_term term);
 

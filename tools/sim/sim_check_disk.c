@@ -60,11 +60,25 @@ static bool majority_besides(const struct sim_check *check, dgraft_node_id node,
 {
     dgraft_node_set holders = 0;
     for (dgraft_node_id id = 1; id <= check->node_count; id++) {
-        if (id != node && sim_ghost_holds(&check->ghosts[id], (struct dgraft_position){index, term})) {
+        if (id != node && sim_ghost_holds(check, &check->ghosts[id], (struct dgraft_position){index, term})) {
             holders |= dgraft_node_set_of(id);
         }
     }
     return sim_members_may_commit(check, (struct dgraft_position){index, term}, holders, NULL);
+}
+
+/* Of what a disk loses from an index on, nothing may be committed that others hold too few copies of. */
+static bool may_lose(struct sim_check *check, dgraft_node_id node, dgraft_index from)
+{
+    const struct sim_ghost *ghost = &check->ghosts[node];
+    for (dgraft_index i = from; i <= ghost->last && i <= check->committed_last; i++) {
+        if (check->committed[i].term == ghost->terms[i] &&
+            (ghost->seen.commit >= i || !majority_besides(check, node, i, ghost->terms[i]))) {
+            return sim_check_fail(check, "I-TRUNC: node %u overwrites (%llu, %llu), which is committed", node,
+                                  (unsigned long long)i, (unsigned long long)ghost->terms[i]);
+        }
+    }
+    return true;
 }
 
 /* A batch supersedes what a disk held after batch->keep. */
@@ -83,13 +97,34 @@ static bool shortens(struct sim_check *check, dgraft_node_id node, const struct 
         return sim_check_fail(check, "I-TRUNC: node %u cuts its log at %llu without a conflict", node,
                               (unsigned long long)differs);
     }
-    for (dgraft_index i = differs; i <= ghost->last && i <= check->committed_last; i++) {
-        if (check->committed[i].term == ghost->terms[i] &&
-            (ghost->seen.commit >= i || !majority_besides(check, node, i, ghost->terms[i]))) {
-            return sim_check_fail(check, "I-TRUNC: node %u overwrites (%llu, %llu), which is committed", node,
-                                  (unsigned long long)i, (unsigned long long)ghost->terms[i]);
-        }
+    return may_lose(check, node, differs);
+}
+
+/* A batch begins the log anew behind a snapshot, which must be there, and whose last entry was not in the log. */
+static bool begins_anew(struct sim_check *check, dgraft_node_id node, const struct dgraft_batch *batch)
+{
+    struct sim_ghost *ghost = &check->ghosts[node];
+
+    if (batch->keep > ghost->snapshot.index || batch->floor.index != batch->keep ||
+        check->committed[batch->keep].term != batch->floor.term) {
+        return sim_check_fail(check, "I-SNAP: node %u begins its log anew behind (%llu, %llu); its snapshot is of %llu",
+                              node, (unsigned long long)batch->keep, (unsigned long long)batch->floor.term,
+                              (unsigned long long)ghost->snapshot.index);
     }
+    const bool held = batch->keep <= ghost->last && ghost->terms[batch->keep] == batch->floor.term;
+    const bool conflicts = batch->keep <= ghost->last && !held;
+    if (!may_lose(check, node, batch->keep + 1)) {
+        return false;
+    }
+    check->counts->of[SIM_COUNT_SNAPSHOT_CONFLICT] += conflicts;
+    check->counts->of[SIM_COUNT_SNAPSHOT_SETTLED] += !ghost->running && !held;
+    if (!sim_ghost_reserve(ghost, batch->keep)) {
+        return sim_check_fail(check, "out of memory");
+    }
+    for (dgraft_index i = 1; i <= batch->keep; i++) {
+        ghost->terms[i] = check->committed[i].term;
+    }
+    ghost->last = batch->keep;
     return true;
 }
 
@@ -145,6 +180,9 @@ static bool batch_synced(struct sim_check *check, dgraft_node_id node, const str
 {
     struct sim_ghost *ghost = &check->ghosts[node];
 
+    if (batch->restart && !begins_anew(check, node, batch)) {
+        return false;
+    }
     if (batch->keep > ghost->last || (batch->count > 0 && batch->first != batch->keep + 1)) {
         return sim_check_fail(check, "I-DUR: node %u syncs a batch that keeps %llu of %llu entries", node,
                               (unsigned long long)batch->keep, (unsigned long long)ghost->last);
@@ -209,7 +247,25 @@ void sim_check_synced(struct sim_check *check, dgraft_node_id node, const char *
         state_synced(check, node, bytes, size);
         return;
     }
+    if (strncmp(name, "snapshot", 8) == 0) {
+        return; /* it counts when it has its name */
+    }
     each_batch(check, node, bytes, size, begin, end, batch_synced);
+}
+
+/* Returns a copy of the terms of all that a disk holds; NULL when there is no memory, which is noted. */
+static dgraft_term *terms_of(struct sim_check *check, const struct sim_ghost *ghost)
+{
+    const dgraft_index last = sim_ghost_last(ghost);
+    dgraft_term *terms = calloc((size_t)last + 1, sizeof *terms);
+    if (terms == NULL) {
+        sim_check_fail(check, "out of memory");
+        return NULL;
+    }
+    for (dgraft_index i = 1; i <= last; i++) {
+        terms[i] = sim_ghost_term(check, ghost, i);
+    }
+    return terms;
 }
 
 void sim_check_down(struct sim_check *check, dgraft_node_id node)
@@ -219,16 +275,11 @@ void sim_check_down(struct sim_check *check, dgraft_node_id node)
     /* What a crash left of batches under way may still be found after an opening that failed. */
     ghost->unsynced_count = ghost->running ? 0 : ghost->unsynced_count;
     ghost->running = false;
+    ghost->stored_digest = 0;
+    ghost->lagged = 0;
     free(ghost->before_crash);
-    ghost->before_last = ghost->last;
-    ghost->before_crash = calloc((size_t)ghost->last + 1, sizeof *ghost->before_crash);
-    if (ghost->before_crash == NULL) {
-        sim_check_fail(check, "out of memory");
-        return;
-    }
-    if (ghost->last > 0) {
-        memcpy(ghost->before_crash, ghost->terms, ((size_t)ghost->last + 1) * sizeof *ghost->terms);
-    }
+    ghost->before_last = sim_ghost_last(ghost);
+    ghost->before_crash = terms_of(check, ghost);
 }
 
 static bool batch_unsynced(struct sim_check *check, dgraft_node_id node, const struct dgraft_batch *batch,
@@ -253,13 +304,17 @@ void sim_check_unsynced(struct sim_check *check, dgraft_node_id node, const uint
 static bool kept(struct sim_check *check, dgraft_node_id node)
 {
     const struct sim_ghost *ghost = &check->ghosts[node];
+    const struct dgraft_position snapshot = ghost->snapshot;
     dgraft_index must = ghost->before_last;
 
     if (ghost->before_crash == NULL) {
         return true;
     }
+    if (snapshot.index > ghost->before_last || ghost->before_crash[snapshot.index] != snapshot.term) {
+        return true; /* a snapshot got its name in time, and the log gave way to it */
+    }
     for (dgraft_index i = 1; i <= ghost->before_last; i++) {
-        if (i > ghost->last || ghost->terms[i] != ghost->before_crash[i]) {
+        if (sim_ghost_term(check, ghost, i) != ghost->before_crash[i]) {
             must = i - 1;
             break;
         }
@@ -274,7 +329,7 @@ static bool kept(struct sim_check *check, dgraft_node_id node)
     }
     return sim_check_fail(check, "I-DUR: node %u had (%llu, %llu) on its disk; after the restart its log ends at %llu",
                           node, (unsigned long long)must + 1, (unsigned long long)ghost->before_crash[must + 1],
-                          (unsigned long long)ghost->last);
+                          (unsigned long long)sim_ghost_last(ghost));
 }
 
 void sim_check_wiped(struct sim_check *check, dgraft_node_id node, uint64_t store)
@@ -282,12 +337,14 @@ void sim_check_wiped(struct sim_check *check, dgraft_node_id node, uint64_t stor
     struct sim_ghost *ghost = &check->ghosts[node];
 
     free(ghost->lost_terms);
-    ghost->lost_terms = ghost->terms;
-    ghost->lost_last = ghost->last;
+    ghost->lost_terms = terms_of(check, ghost);
+    ghost->lost_last = ghost->lost_terms == NULL ? 0 : sim_ghost_last(ghost);
     ghost->lost_store = ghost->store;
+    free(ghost->terms);
     ghost->terms = NULL;
     ghost->capacity = 0;
     ghost->last = 0;
+    ghost->snapshot = (struct dgraft_position){0, 0};
     free(ghost->before_crash);
     ghost->before_crash = NULL;
     ghost->before_last = 0;
@@ -305,15 +362,16 @@ void sim_check_wiped(struct sim_check *check, dgraft_node_id node, uint64_t stor
 void sim_check_opened(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status)
 {
     struct sim_ghost *ghost = &check->ghosts[node];
-    const dgraft_term last_term = ghost->last == 0 ? 0 : ghost->terms[ghost->last];
+    const dgraft_index last = sim_ghost_last(ghost);
+    const dgraft_term last_term = sim_ghost_term(check, ghost, last);
 
-    if (status->last.index != ghost->last || status->last.term != last_term) {
+    if (status->last.index != last || status->last.term != last_term) {
         sim_check_fail(check, "I-DUR: node %u opens with (%llu, %llu), its disk holds (%llu, %llu) for sure", node,
                        (unsigned long long)status->last.index, (unsigned long long)status->last.term,
-                       (unsigned long long)ghost->last, (unsigned long long)last_term);
+                       (unsigned long long)last, (unsigned long long)last_term);
         return;
     }
-    if (!kept(check, node)) {
+    if (!kept(check, node) || !sim_check_begins(check, node, status)) {
         return;
     }
     if (status->term < ghost->state_term ||
@@ -329,8 +387,7 @@ void sim_check_opened(struct sim_check *check, dgraft_node_id node, const struct
         return;
     }
     if (ghost->unsynced_count > 0) {
-        const bool same =
-            ghost->last == ghost->before_last && ghost->terms[ghost->last] == ghost->before_crash[ghost->last];
+        const bool same = last == ghost->before_last && last_term == ghost->before_crash[last];
         check->counts->of[same ? SIM_COUNT_UNSYNCED_LOST : SIM_COUNT_UNSYNCED_KEPT]++;
     }
     ghost->seen = *status;

@@ -59,8 +59,7 @@ void sim_check_close(struct sim_check *check)
     sim_tree_close(&check->tree);
 }
 
-/* A vote of `node` for `candidate` leaves it, as a request or as a grant. */
-static bool check_vote(struct sim_check *check, dgraft_node_id node, dgraft_term term, dgraft_node_id candidate)
+bool sim_check_vote(struct sim_check *check, dgraft_node_id node, dgraft_term term, dgraft_node_id candidate)
 {
     struct sim_ghost *ghost = &check->ghosts[node];
     const unsigned long long t = term;
@@ -90,6 +89,27 @@ static bool on_chain(const struct sim_check *check, const struct sim_term *term,
 {
     const dgraft_term known = sim_tree_term_at(&check->tree, term->tip, position.index);
     return position.index == 0 || known == position.term || known == SIM_TERM_UNKNOWN;
+}
+
+bool sim_check_extends(struct sim_check *check, dgraft_term number, struct dgraft_position end)
+{
+    struct sim_term *term = sim_check_term(check, number);
+
+    if (term == NULL) {
+        return false;
+    }
+    if (end.index > term->tip.index) {
+        const dgraft_term held = sim_tree_term_at(&check->tree, end, term->tip.index);
+        if (held != term->tip.term && held != SIM_TERM_UNKNOWN) {
+            return sim_check_fail(check, "I-LAO: the leader of term %llu sends another log than before at %llu",
+                                  (unsigned long long)number, (unsigned long long)term->tip.index);
+        }
+        term->tip = end;
+    } else if (!on_chain(check, term, end)) {
+        return sim_check_fail(check, "I-LAO: the leader of term %llu sends (%llu, %llu), which is not in its log",
+                              (unsigned long long)number, (unsigned long long)end.index, (unsigned long long)end.term);
+    }
+    return true;
 }
 
 static bool append_entries(struct sim_check *check, const struct dgraft_frame *frame)
@@ -140,7 +160,7 @@ static bool check_append(struct sim_check *check, const struct dgraft_frame *fra
     const dgraft_node_id from = frame->header.from;
     struct dgraft_position end = append->prev;
 
-    if (!sim_check_leader(check, from, frame->header.term) || !check_vote(check, from, frame->header.term, from) ||
+    if (!sim_check_leader(check, from, frame->header.term) || !sim_check_vote(check, from, frame->header.term, from) ||
         !append_entries(check, frame)) {
         return false;
     }
@@ -152,18 +172,8 @@ static bool check_append(struct sim_check *check, const struct dgraft_frame *fra
         end.index += append->count;
         end.term = append->entries[append->count - 1].term;
     }
-    /* A leader's log only grows in its term: whatever it sends lies on one line. */
-    if (end.index > term->tip.index) {
-        const dgraft_term held = sim_tree_term_at(&check->tree, end, term->tip.index);
-        if (held != term->tip.term && held != SIM_TERM_UNKNOWN) {
-            return sim_check_fail(check, "I-LAO: the leader of term %llu sends another log than before at %llu",
-                                  (unsigned long long)frame->header.term, (unsigned long long)term->tip.index);
-        }
-        term->tip = end;
-    } else if (!on_chain(check, term, end)) {
-        return sim_check_fail(check, "I-LAO: the leader of term %llu sends (%llu, %llu), which is not in its log",
-                              (unsigned long long)frame->header.term, (unsigned long long)end.index,
-                              (unsigned long long)end.term);
+    if (!sim_check_extends(check, frame->header.term, end)) {
+        return false;
     }
     term->round_max = append->round > term->round_max ? append->round : term->round_max;
     for (dgraft_node_id node = 1; node <= check->node_count; node++) {
@@ -191,11 +201,11 @@ static bool check_ack(struct sim_check *check, const struct dgraft_frame *frame)
     if (term == NULL) {
         return false;
     }
-    if (ack->match > ghost->last) {
+    if (ack->match > sim_ghost_last(ghost)) {
         return sim_check_fail(check, "I-ACK: node %u acknowledges %llu, its disk holds %llu", from,
-                              (unsigned long long)ack->match, (unsigned long long)ghost->last);
+                              (unsigned long long)ack->match, (unsigned long long)sim_ghost_last(ghost));
     }
-    const struct dgraft_position match = {ack->match, ack->match == 0 ? 0 : ghost->terms[ack->match]};
+    const struct dgraft_position match = {ack->match, sim_ghost_term(check, ghost, ack->match)};
     if (!on_chain(check, term, match) || ack->match > term->shown[from]) {
         return sim_check_fail(
             check, "I-ACK: node %u acknowledges (%llu, %llu), which the leader of term %llu has not shown", from,
@@ -224,10 +234,10 @@ static bool check_message(struct sim_check *check, const struct dgraft_frame *fr
         check->counts->of[SIM_COUNT_PRE_VOTE_REFUSE]++;
         return true;
     case DGRAFT_MESSAGE_VOTE_REQUEST:
-        return check_vote(check, header->from, message->u.vote_request.term, header->from);
+        return sim_check_vote(check, header->from, message->u.vote_request.term, header->from);
     case DGRAFT_MESSAGE_VOTE_GRANT:
         check->counts->of[SIM_COUNT_VOTE_GRANT]++;
-        return check_vote(check, header->from, message->u.vote_reply.term, dgraft_node_set_first(header->to));
+        return sim_check_vote(check, header->from, message->u.vote_reply.term, dgraft_node_set_first(header->to));
     case DGRAFT_MESSAGE_VOTE_REFUSE:
         check->counts->of[SIM_COUNT_VOTE_REFUSE]++;
         return true;
@@ -236,8 +246,9 @@ static bool check_message(struct sim_check *check, const struct dgraft_frame *fr
     case DGRAFT_MESSAGE_APPEND_ACK:
         return check_ack(check, frame);
     case DGRAFT_MESSAGE_SNAPSHOT_CHUNK:
+        return sim_check_chunk(check, frame, dgraft_node_set_first(header->to));
     case DGRAFT_MESSAGE_SNAPSHOT_ACK:
-        return true;
+        return sim_check_stored(check, frame);
     case DGRAFT_MESSAGE_APPEND_REFUSE:
         check->counts->of[SIM_COUNT_APPEND_REFUSE]++;
         if (message->u.append_refuse.hint.index > message->u.append_refuse.prev) {

@@ -96,6 +96,31 @@
     X(CHANGE_DONE, "changes answered COMMITTED")                                                                       \
     X(CHANGE_REFUSED, "changes answered REFUSED")                                                                      \
     X(CHANGE_UNKNOWN, "changes answered UNKNOWN")                                                                      \
+    X(SNAPSHOT_NAMED, "snapshots that got their names, made here or received")                                         \
+    X(SNAPSHOT_MADE, "snapshots made")                                                                                 \
+    X(SNAPSHOT_FAILED, "snapshots that could not be made or stored")                                                   \
+    X(SNAPSHOT_ASKED, "snapshots asked for by an operator")                                                            \
+    X(SNAPSHOT_OPENED, "nodes that started from a snapshot")                                                           \
+    X(SNAPSHOT_BEHIND, "nodes that started with a log that begins behind one")                                         \
+    X(SNAPSHOT_PART, "nodes that started with a part of a leader's snapshot")                                          \
+    X(COMPACTED, "logs compacted")                                                                                     \
+    X(SEGMENT_DROPPED, "segments dropped from the front")                                                              \
+    X(SNAPSHOT_SENT, "snapshots sent to a follower by a leader")                                                       \
+    X(SNAPSHOT_CHUNK, "parts of snapshots sent")                                                                       \
+    X(SNAPSHOT_RESENT, "parts of snapshots sent again after a loss")                                                   \
+    X(SNAPSHOT_RESUMED, "snapshots that a leader went on with where another, or a start, had left them")               \
+    X(SNAPSHOT_NEWER, "snapshots that a leader replaced by a newer one while sending")                                 \
+    X(SNAPSHOT_REPLACED, "snapshots half received that gave way to another")                                           \
+    X(SNAPSHOT_ROTTED, "snapshots that rotted while being received")                                                   \
+    X(SNAPSHOT_REFUSED, "snapshots received, refused and asked for again")                                             \
+    X(SNAPSHOT_RECEIVED, "snapshots received whole")                                                                   \
+    X(SNAPSHOT_INSTALLED, "snapshots that a log gave way to")                                                          \
+    X(SNAPSHOT_CONFLICT, "logs that gave way because of a conflict")                                                   \
+    X(SNAPSHOT_SETTLED, "logs that gave way at a start, after a crash between name and log")                           \
+    X(SNAPSHOT_MEMBERS, "memberships taken from a snapshot")                                                           \
+    X(SNAPSHOT_JOINER, "nodes with an empty log brought up by a snapshot")                                             \
+    X(SNAPSHOT_CAUGHT_UP, "followers that needed a snapshot and caught up")                                            \
+    X(CRASH_IN_FILES, "power failures within work on snapshots' files")                                                \
     X(HEALED, "clusters healed in time")
 
 enum sim_count {

@@ -594,6 +594,11 @@ static int fs_sync_directory(struct dgraft_fs *fs, const char *path)
         } else {
             disk->names[change.path].disk = change.inode;
         }
+        if (disk->named != NULL && change.inode >= 0) {
+            const struct sim_inode *inode = &disk->inodes[change.inode];
+            disk->named(disk->context, disk->names[change.to >= 0 ? change.to : change.path].path, inode->disk,
+                        inode->disk_size);
+        }
     }
     disk->change_count = kept;
     sim_disk_forget_unnamed(disk);

@@ -30,6 +30,9 @@ struct sim_disk_rates {
 typedef void sim_disk_synced(void *context, const char *path, const uint8_t *bytes, uint64_t size, uint64_t begin,
                              uint64_t end);
 
+/* Called for each name that is sure from now on, with what the disk holds of its file. */
+typedef void sim_disk_named(void *context, const char *path, const uint8_t *bytes, uint64_t size);
+
 struct sim_inode {
     bool used;
     bool directory;
@@ -75,6 +78,7 @@ struct sim_disk {
     struct sim_disk_rates rates;
     struct sim_counts *counts;
     sim_disk_synced *synced; /* optional */
+    sim_disk_named *named;   /* optional: by a sync of the directory */
     void *context;
     uint64_t room;          /* bytes by which files may still grow; UINT64_MAX: no bound */
     uint64_t crash_in;      /* power fails within the so-manieth operation from now that changes something; 0 never */
@@ -103,6 +107,13 @@ void sim_disk_power_on(struct sim_disk *disk);
 typedef void sim_disk_unsynced(void *context, const char *path, const uint8_t *bytes, uint64_t size, uint64_t begin,
                                uint64_t end);
 void sim_disk_each_unsynced(struct sim_disk *disk, sim_disk_unsynced *visit, void *context);
+
+/* Visits each name that a crash leaves, with what the disk holds of its file. */
+void sim_disk_each_named(const struct sim_disk *disk, sim_disk_named *visit, void *context);
+
+/* Flips a bit of a file at an offset, for readers and on the disk: it has rotted. Does nothing when there is no such.
+ */
+void sim_disk_rot(struct sim_disk *disk, const char *path, uint64_t offset, uint32_t bit);
 
 /* Returns the bytes that a reader of this file sees and their size; NULL when there is no such file. */
 const uint8_t *sim_disk_peek(const struct sim_disk *disk, const char *path, uint64_t *size);

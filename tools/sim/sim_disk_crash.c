@@ -141,6 +141,28 @@ void sim_disk_each_unsynced(struct sim_disk *disk, sim_disk_unsynced *visit, voi
     }
 }
 
+void sim_disk_each_named(const struct sim_disk *disk, sim_disk_named *visit, void *context)
+{
+    for (int i = 0; i < SIM_DISK_FILES_MAX; i++) {
+        const struct sim_name *name = &disk->names[i];
+        if (name->path[0] != '\0' && name->disk >= 0) {
+            const struct sim_inode *inode = &disk->inodes[name->disk];
+            visit(context, name->path, inode->disk, inode->disk_size);
+        }
+    }
+}
+
+void sim_disk_rot(struct sim_disk *disk, const char *path, uint64_t offset, uint32_t bit)
+{
+    for (int i = 0; i < SIM_DISK_FILES_MAX; i++) {
+        const struct sim_name *name = &disk->names[i];
+        if (name->now >= 0 && strcmp(name->path, path) == 0 && offset < disk->inodes[name->now].now_size) {
+            disk->inodes[name->now].now[offset] ^= (uint8_t)(1u << bit);
+            disk->inodes[name->now].disk[offset] ^= (uint8_t)(1u << bit);
+        }
+    }
+}
+
 const uint8_t *sim_disk_peek(const struct sim_disk *disk, const char *path, uint64_t *size)
 {
     for (int i = 0; i < SIM_DISK_FILES_MAX; i++) {

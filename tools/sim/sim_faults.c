@@ -141,6 +141,9 @@ void sim_fault(struct sim_run *run)
     } else {
         strike(run, any_node(run), (enum fault)fault);
     }
+    if (run->plan.snapshots.every != 0) {
+        sim_snapshots_ask(run, &run->nodes[sim_random_between(&run->snapshots_random, 1, run->plan.nodes)]);
+    }
     const uint64_t mean = run->plan.fault_every_ns;
     sim_later(run, sim_random_between(&run->random, mean / 10, 2 * mean), SIM_PLAN_FAULT, 0, 0, NULL);
 }
@@ -167,6 +170,9 @@ void sim_heal(struct sim_run *run)
         }
         node->paused_until_ns = 0;
         node->slept_at_ns = 0;
+        if (node->working) {
+            sim_later(run, SIM_MS, SIM_PLAN_FILES, node->id, node->incarnation, NULL); /* however late it was to be */
+        }
         node->turn_at_ns = UINT64_MAX;
         sim_node_plan_turn(node, run->now_ns);
     }

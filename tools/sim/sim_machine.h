@@ -2,6 +2,7 @@
 #ifndef SIM_MACHINE_H
 #define SIM_MACHINE_H
 
+#include <dgraft/driver.h>
 #include <dgraft/record.h>
 #include <dgraft/types.h>
 
@@ -33,5 +34,13 @@ struct sim_machine {
 
 /* Applies one command; false when it cannot be read. */
 bool sim_machine_apply(struct sim_machine *machine, struct dgraft_position position, const uint8_t *bytes, size_t size);
+
+/* Writes all of it for a snapshot, with filler_bytes more that say nothing: with another flavour, equal states are
+ * other bytes. Returns false when there is no memory. */
+bool sim_machine_save(const struct sim_machine *machine, uint64_t flavour, uint32_t filler_bytes,
+                      struct dgraft_snapshot_writer *writer);
+
+/* Reads it back. Returns false, and changes nothing, when a byte is not as save would have written it. */
+bool sim_machine_load(struct sim_machine *machine, const uint8_t *bytes, size_t size);
 
 #endif

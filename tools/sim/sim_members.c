@@ -216,6 +216,26 @@ bool sim_members_in_force(struct sim_check *check, dgraft_node_id node, struct d
     return true;
 }
 
+bool sim_members_snapshot(struct sim_check *check, dgraft_node_id node, struct dgraft_position position,
+                          dgraft_index index, const uint8_t *bytes, size_t size)
+{
+    const struct sim_membership *newest = sim_members_at(check, position);
+    struct dgraft_membership membership;
+    struct dgraft_members decoded;
+
+    if (newest == NULL || dgraft_membership_decode(bytes, size, &decoded) != DGRAFT_ACCEPT) {
+        return sim_check_fail(check, "I-CFG: node %u makes a snapshot at %llu without a membership", node,
+                              (unsigned long long)position.index);
+    }
+    dgraft_membership_of(&decoded, index, &membership);
+    if (index != newest->position.index || !same(&membership, &newest->membership)) {
+        return sim_check_fail(
+            check, "I-CFG: node %u makes a snapshot at %llu with the membership of %llu; in force is %llu", node,
+            (unsigned long long)position.index, (unsigned long long)index, (unsigned long long)newest->position.index);
+    }
+    return true;
+}
+
 const struct sim_membership *sim_members_committed(const struct sim_check *check)
 {
     const dgraft_index last = check->committed_last;

@@ -45,6 +45,11 @@ bool sim_members_judge(struct sim_check *check);
 bool sim_members_in_force(struct sim_check *check, dgraft_node_id node, struct dgraft_position last,
                           const struct dgraft_membership *claimed);
 
+/* I-CFG: what a snapshot of all up to a committed position says of the members is the newest membership up to there.
+ * `index` is that of its entry. */
+bool sim_members_snapshot(struct sim_check *check, dgraft_node_id node, struct dgraft_position position,
+                          dgraft_index index, const uint8_t *bytes, size_t size);
+
 /* Returns the newest that is committed, or NULL. */
 const struct sim_membership *sim_members_committed(const struct sim_check *check);
 

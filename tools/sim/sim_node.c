@@ -60,8 +60,10 @@ static void apply(void *context, const struct dgraft_applied *entries, size_t co
             dgraft_put_u64(entries[i].remembered->bytes, command.operation);
             dgraft_put_u64(entries[i].remembered->bytes + 8, entries[i].position.index);
         }
-        sim_node_hear(node, &(struct sim_heard){
-                                .applied = true, .position = entries[i].position, .operation = command.operation});
+        sim_node_hear(node, &(struct sim_heard){.kind = SIM_HEARD_APPLIED,
+                                                .position = entries[i].position,
+                                                .operation = command.operation,
+                                                .machine = node->machine});
     }
 }
 
@@ -91,6 +93,12 @@ static void disk_unsynced(void *context, const char *path, const uint8_t *bytes,
     }
 }
 
+static void disk_named(void *context, const char *path, const uint8_t *bytes, uint64_t size)
+{
+    const struct sim_node *node = context;
+    sim_check_named(&node->run->check, node->id, path, bytes, size);
+}
+
 /* Formats a disk: a founder's says who the members are, that of whoever may join says nothing. */
 static bool format_disk(struct sim_node *node, bool founder)
 {
@@ -105,6 +113,7 @@ static bool format_disk(struct sim_node *node, bool founder)
         return sim_check_fail(&run->check, "out of memory");
     }
     node->disk->synced = disk_synced;
+    node->disk->named = disk_named;
     node->disk->context = node;
     identity.store = sim_random_next(&run->random) | 1;
     run->check.ghosts[node->id].store = identity.store;
@@ -205,6 +214,29 @@ static void fill_options(struct sim_node *node, struct dgraft_driver_options *op
     options->core.lease_drift_ppm = run->plan.leases ? 2 * run->plan.drift_ppm + 1 : 0;
     options->core.write_stall_ns = run->plan.write_stall_ns;
     options->core.lag_notice_entries = run->plan.lag_entries;
+    sim_snapshots_options(node, options);
+}
+
+/* Checks what the callbacks of a turn said. */
+static void check_heard(struct sim_node *node)
+{
+    struct sim_check *check = &node->run->check;
+
+    for (uint32_t i = 0; i < node->heard_count && !sim_check_broken(check); i++) {
+        const struct sim_heard *heard = &node->heard[i];
+        switch (heard->kind) {
+        case SIM_HEARD_ANSWER:
+            sim_check_answered(check, node->id, heard->operation, &heard->answer);
+            break;
+        case SIM_HEARD_APPLIED:
+            sim_check_applied(check, node->id, heard->position, heard->operation, heard->machine.hash);
+            break;
+        case SIM_HEARD_RESTORED:
+            sim_check_restored(check, node->id, &heard->machine);
+            break;
+        }
+    }
+    node->heard_count = 0;
 }
 
 /* Opening failed. That is fine after a fault, and a finding otherwise. */
@@ -254,6 +286,7 @@ void sim_node_open(struct sim_node *node)
     options.fragment_seed = sim_random_next(&run->random);
     node->machine = (struct sim_machine){0};
     node->disk->sync_failures_seen = 0;
+    node->heard_count = 0;
     if (run->phase == SIM_PHASE_FAULTS && node->incarnation > 1 &&
         sim_random_chance(&run->random, run->plan.crash_in_open)) {
         node->disk->crash_in = sim_random_between(&run->random, 1, 16);
@@ -272,11 +305,12 @@ void sim_node_open(struct sim_node *node)
                    (unsigned long long)status.core.term, (unsigned long long)status.core.last.index,
                    (unsigned long long)status.core.last.term, (unsigned long long)status.core.commit);
     sim_check_opened(&run->check, node->id, &status.core);
+    check_heard(node);
+    sim_snapshots_opened(node, &status);
     node->performing = false;
     node->paused_until_ns = 0;
     node->slept_at_ns = 0;
     node->lease_until_ns = 0;
-    node->heard_count = 0;
     node->changing = false;
     node->refused_seen = 0;
     node->sessions_expired_seen = 0;
@@ -301,22 +335,6 @@ void sim_node_plan_turn(struct sim_node *node, uint64_t at_ns)
     }
     node->turn_at_ns = at_ns;
     sim_later(run, at_ns - run->now_ns, SIM_PLAN_TURN, node->id, ++node->turn_number, NULL);
-}
-
-/* Checks what the callbacks of a turn said. */
-static void check_heard(struct sim_node *node)
-{
-    struct sim_check *check = &node->run->check;
-
-    for (uint32_t i = 0; i < node->heard_count && !sim_check_broken(check); i++) {
-        const struct sim_heard *heard = &node->heard[i];
-        if (heard->applied) {
-            sim_check_applied(check, node->id, heard->position, heard->operation);
-        } else {
-            sim_check_answered(check, node->id, heard->operation, &heard->answer);
-        }
-    }
-    node->heard_count = 0;
 }
 
 static void count_refused(struct sim_node *node, const struct dgraft_driver_status *status)
@@ -404,6 +422,7 @@ void sim_node_turn(struct sim_node *node)
                                (uint64_t)status.core.role};
     sim_trace_event(&run->trace, node->id, SIM_EVENT_TURN, shown, sizeof shown);
     count_refused(node, &status);
+    sim_snapshots_installed(node, &status);
     sim_check_turned(&run->check, node->id, &status.core);
     check_heard(node);
     check_sessions(node, &status);
@@ -418,6 +437,7 @@ void sim_node_turn(struct sim_node *node)
         sim_node_plan_turn(node, run->now_ns + 1000);
     }
     plan_perform(node);
+    sim_snapshots_turned(node, &status);
     const uint64_t wake_at = dgraft_driver_wake_at(node->driver);
     if (wake_at != UINT64_MAX) {
         const uint64_t wait = until_local(node, wake_at);
@@ -474,6 +494,7 @@ void sim_node_crash(struct sim_node *node, enum sim_crash how)
         if (state != NULL) {
             sim_check_synced(&run->check, node->id, DIRECTORY "/state", state, size, 0, size);
         }
+        sim_disk_each_named(node->disk, disk_named, node);
     } else {
         sim_disk_kill(node->disk);
     }
@@ -501,7 +522,7 @@ void sim_node_close(struct sim_node *node)
     /* Closing writes what waits, and may so commit and apply more than the last turn has shown. */
     for (uint32_t i = 0; i < node->heard_count; i++) {
         const struct sim_heard *heard = &node->heard[i];
-        if (heard->applied && heard->position.index > status.core.commit) {
+        if (heard->kind == SIM_HEARD_APPLIED && heard->position.index > status.core.commit) {
             status.core.commit = heard->position.index;
         }
     }

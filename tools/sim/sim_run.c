@@ -7,6 +7,8 @@
 #define HEAL_TIMEOUTS  40u
 #define QUIET_TIMEOUTS 20u
 
+#define SNAPSHOTS_SEED UINT64_C(0x5eed0f5a45075)
+
 bool sim_later(struct sim_run *run, uint64_t delay_ns, uint32_t kind, dgraft_node_id node, uint64_t number, void *data)
 {
     const struct sim_planned planned = {
@@ -85,6 +87,11 @@ static void happen(struct sim_run *run, const struct sim_planned *planned)
     case SIM_PLAN_PERFORM:
         if (node->driver != NULL && planned->number == node->incarnation) {
             sim_node_perform(node);
+        }
+        break;
+    case SIM_PLAN_FILES:
+        if (node->driver != NULL && planned->number == node->incarnation) {
+            sim_snapshots_work(node);
         }
         break;
     case SIM_PLAN_RESTART:
@@ -324,6 +331,8 @@ void sim_run(const struct sim_options *options, struct sim_result *result)
     run->trace.out = options->trace;
     run->election_timeout_ns = 150 * SIM_MS;
     sim_plan_draw(&run->plan, &run->random, options->nodes);
+    run->snapshots_random.state = options->seed ^ SNAPSHOTS_SEED;
+    sim_snapshots_draw(&run->plan, &run->snapshots_random);
     if (make_world(run)) {
         fail_faults(run);
         if (go_on(run, run->plan.faulty_ns) && recovers(run) && stays_quiet(run)) {

@@ -2,6 +2,7 @@
  *
  *   sim_plan.c     what a seed draws: how large, how bad, how long
  *   sim_node.c     a node: opened, turned, performed, crashed
+ *   sim_snapshots.c its snapshots: the machine's state written and taken up, work on files, parts that rot
  *   sim_faults.c   what happens to nodes and links as time goes by
  *   sim_churn.c    members that come and go, disks that are exchanged
  *   sim_sessions.c clients that retry through sessions
@@ -29,6 +30,21 @@ struct sim_options {
     FILE *trace;                  /* NULL: none */
     const char *flights;          /* a directory for a flight record of each node; NULL: none is made */
     volatile uint64_t *steps_now; /* told how many events there were, for whoever looks after a process; may be NULL */
+};
+
+/* What the seed drew about snapshots. */
+struct sim_snapshot_plan {
+    uint64_t every; /* 0: none are made, and none can be taken up */
+    uint64_t tail;
+    uint64_t slow_max;
+    uint32_t chunk_bytes;
+    uint32_t filler_bytes; /* up to so many beside the state */
+    bool alike;            /* nodes write one state as the same bytes */
+    uint64_t work_max_ns;  /* a piece of work on files is done within */
+    uint32_t work_late;    /* ... but these much later, or never before a crash */
+    uint32_t crash_in_work;
+    uint32_t asked; /* by an operator, of all faults */
+    uint32_t rot;   /* of parts received, at each piece of work */
 };
 
 /* What the seed drew. Rates are per million. */
@@ -60,6 +76,7 @@ struct sim_plan {
     uint64_t inflight_max;
     size_t small_bytes;
     size_t cache_bytes;
+    struct sim_snapshot_plan snapshots;
 };
 
 struct sim_operation {
@@ -86,10 +103,13 @@ struct sim_operation {
 };
 
 /* What callbacks said during a turn; checked when it has ended. */
+enum sim_heard_kind { SIM_HEARD_ANSWER = 0, SIM_HEARD_APPLIED, SIM_HEARD_RESTORED };
+
 struct sim_heard {
-    bool applied; /* otherwise an answer */
+    enum sim_heard_kind kind;
     struct dgraft_position position;
     uint64_t operation;
+    struct sim_machine machine; /* behind what was applied, or as taken up */
     struct dgraft_proposal_answer answer;
 };
 
@@ -128,6 +148,10 @@ struct sim_node {
     uint64_t lease_until_ns;   /* on the node's clock */
     struct dgraft_transfer transfer;
     uint64_t slow_until_ns; /* the disk finishes nothing before */
+    bool working;           /* work on files is planned */
+    struct dgraft_snapshots_stats snapshots_seen;
+    uint64_t segments_dropped_seen;
+    uint32_t installs_healed; /* snapshots taken up since everything healed */
     struct sim_heard *heard;
     uint32_t heard_count;
     uint32_t heard_capacity;
@@ -142,6 +166,8 @@ struct sim_run {
     struct sim_options options;
     struct sim_plan plan;
     struct sim_random random;
+    struct sim_random
+        snapshots_random; /* of its own, so that a run without snapshots is as it was before there were any */
     struct sim_counts counts;
     struct sim_trace trace;
     struct sim_queue queue;
@@ -184,6 +210,7 @@ enum sim_plan_kind {
     SIM_PLAN_ARRIVE = 1,
     SIM_PLAN_TURN,
     SIM_PLAN_PERFORM,
+    SIM_PLAN_FILES,
     SIM_PLAN_RESTART,
     SIM_PLAN_FAULT,
     SIM_PLAN_HEAL,
@@ -193,6 +220,18 @@ enum sim_plan_kind {
 
 /* sim_plan.c */
 void sim_plan_draw(struct sim_plan *plan, struct sim_random *random, uint32_t nodes);
+
+/* sim_snapshots.c */
+void sim_snapshots_draw(struct sim_plan *plan, struct sim_random *random);
+void sim_snapshots_options(struct sim_node *node, struct dgraft_driver_options *options);
+/* A node has opened, or a turn has ended: counts, and plans the work on files. */
+void sim_snapshots_opened(struct sim_node *node, const struct dgraft_driver_status *status);
+void sim_snapshots_turned(struct sim_node *node, const struct dgraft_driver_status *status);
+/* Before the checker hears of a turn. */
+void sim_snapshots_installed(struct sim_node *node, const struct dgraft_driver_status *status);
+void sim_snapshots_work(struct sim_node *node);
+/* An operator asks for one. */
+void sim_snapshots_ask(struct sim_run *run, struct sim_node *node);
 
 /* sim_run.c */
 bool sim_later(struct sim_run *run, uint64_t delay_ns, uint32_t kind, dgraft_node_id node, uint64_t number, void *data);

@@ -29,7 +29,8 @@ enum sim_event_kind {
     SIM_EVENT_APPLY,
     SIM_EVENT_PROPOSE,
     SIM_EVENT_ANSWER,
-    SIM_EVENT_FAULT
+    SIM_EVENT_FAULT,
+    SIM_EVENT_FILES
 };
 
 /* Takes an event into the hash. */
