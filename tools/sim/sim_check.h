@@ -182,6 +182,9 @@ dgraft_index sim_check_read_made(const struct sim_check *check);
 /* A name is sure on a node's disk, and this is what the disk holds of its file. Only snapshots are looked at. */
 void sim_check_named(struct sim_check *check, dgraft_node_id node, const char *path, const uint8_t *bytes,
                      uint64_t size);
+/* A node has opened, and `bytes` are what it has of a leader's snapshot: it goes on with them. */
+void sim_check_part(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t size,
+                    const struct dgraft_core_status *status);
 /* A node's state machine has taken up a snapshot, in the turn before, or by opening. */
 void sim_check_restored(struct sim_check *check, dgraft_node_id node, const struct sim_machine *machine);
 /* A turn, or the opening, has ended with so much applied and this state. */

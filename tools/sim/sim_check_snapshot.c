@@ -91,6 +91,31 @@ void sim_check_named(struct sim_check *check, dgraft_node_id node, const char *p
     }
 }
 
+void sim_check_part(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t size,
+                    const struct dgraft_core_status *status)
+{
+    struct dgraft_snapshot_header header = {.refusal = DGRAFT_REFUSAL_EMPTY};
+
+    if (size >= DGRAFT_BLOCK_BYTES) {
+        dgraft_snapshot_decode(bytes, DGRAFT_BLOCK_BYTES, &header);
+    }
+    if (header.refusal != DGRAFT_ACCEPT || size <= DGRAFT_BLOCK_BYTES + (uint64_t)header.chunk_bytes ||
+        header.snapshot.position.index <= check->ghosts[node].snapshot.index) {
+        return;
+    }
+    /* The write under way is in doubt, and none was larger than the header says. */
+    const uint64_t sure = size - DGRAFT_BLOCK_BYTES - header.chunk_bytes;
+    check->counts->of[SIM_COUNT_SNAPSHOT_PART]++;
+    if (!dgraft_snapshot_equal(&status->receiving, &header.snapshot) || status->received_bytes != sure) {
+        sim_check_fail(check,
+                       "I-DUR: node %u has %llu bytes of a snapshot of %llu, and goes on behind %llu of one of "
+                       "%llu",
+                       node, (unsigned long long)sure, (unsigned long long)header.snapshot.position.index,
+                       (unsigned long long)status->received_bytes,
+                       (unsigned long long)status->receiving.position.index);
+    }
+}
+
 void sim_check_restored(struct sim_check *check, dgraft_node_id node, const struct sim_machine *machine)
 {
     struct sim_ghost *ghost = &check->ghosts[node];

@@ -213,6 +213,7 @@ static int fs_open(struct dgraft_fs *fs, const char *path, enum dgraft_fs_open m
             return -ENOENT;
         }
         if (disk->room == 0) {
+            disk->full_seen++;
             disk->counts->of[SIM_COUNT_DISK_FULL]++;
             return -ENOSPC;
         }
@@ -328,6 +329,7 @@ static size_t within_room(struct sim_disk *disk, const struct sim_inode *inode, 
     if (end <= inode->now_size || disk->room == UINT64_MAX || end - inode->now_size <= disk->room) {
         return size;
     }
+    disk->full_seen++;
     disk->counts->of[SIM_COUNT_DISK_FULL]++;
     const uint64_t cut = end - inode->now_size - disk->room;
     return cut >= size ? 0 : size - (size_t)cut;

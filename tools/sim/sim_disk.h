@@ -84,6 +84,7 @@ struct sim_disk {
     uint64_t crash_in;      /* power fails within the so-manieth operation from now that changes something; 0 never */
     uint32_t failing_syncs; /* the next so many syncs fail, and drop what they should have written */
     uint32_t sync_failures_seen; /* how many did, since its owner set it to 0 */
+    uint32_t full_seen;          /* writes and new files refused for want of room, likewise */
     bool crashed;                /* every operation fails until sim_disk_power_on */
     uint64_t operations;
     struct sim_inode inodes[SIM_DISK_FILES_MAX];

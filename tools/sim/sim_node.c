@@ -286,6 +286,7 @@ void sim_node_open(struct sim_node *node)
     options.fragment_seed = sim_random_next(&run->random);
     node->machine = (struct sim_machine){0};
     node->disk->sync_failures_seen = 0;
+    node->disk->full_seen = 0;
     node->heard_count = 0;
     if (run->phase == SIM_PHASE_FAULTS && node->incarnation > 1 &&
         sim_random_chance(&run->random, run->plan.crash_in_open)) {
@@ -429,6 +430,11 @@ void sim_node_turn(struct sim_node *node)
     if (status.poisoned && !sim_check_broken(&run->check)) {
         run->counts.of[SIM_COUNT_POISONED]++;
         sim_trace_line(&run->trace, node->id, "poisoned: %s", status.poisoned_why.text);
+        if (node->disk->sync_failures_seen == 0 && node->disk->full_seen == 0) {
+            sim_check_fail(&run->check, "node %u stops taking part, and its disk did nothing wrong: %s", node->id,
+                           status.poisoned_why.text);
+            return;
+        }
         sim_node_crash(node, sim_random_chance(&run->random, 500000) ? SIM_CRASH_POWER : SIM_CRASH_PROCESS);
         return;
     }

@@ -240,6 +240,7 @@ static bool recovers(struct sim_run *run)
     struct sim_operation *last = NULL;
 
     run->phase = SIM_PHASE_HEALING;
+    run->committed_healed = run->check.committed_last;
     sim_heal(run);
     while (run->now_ns < deadline) {
         if (!go_on(run, run->now_ns + 10 * SIM_MS)) {
@@ -278,8 +279,15 @@ static bool stays_quiet(struct sim_run *run)
     const dgraft_term before = newest_term(run);
 
     run->phase = SIM_PHASE_QUIET;
-    if (!go_on(run, run->now_ns + QUIET_TIMEOUTS * run->election_timeout_ns)) {
+    if (!go_on(run, run->now_ns + QUIET_TIMEOUTS / 2 * run->election_timeout_ns)) {
         return false;
+    }
+    const uint64_t sent = run->counts.of[SIM_COUNT_SNAPSHOT_CHUNK];
+    if (!go_on(run, run->now_ns + QUIET_TIMEOUTS / 2 * run->election_timeout_ns)) {
+        return false;
+    }
+    if (run->counts.of[SIM_COUNT_SNAPSHOT_CHUNK] != sent) {
+        return sim_check_fail(&run->check, "L-QUIET: a snapshot is still being sent in a healthy cluster");
     }
     if (newest_term(run) != before) {
         return sim_check_fail(&run->check, "L-QUIET: the term rose from %llu to %llu in a healthy cluster",

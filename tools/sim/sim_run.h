@@ -183,6 +183,7 @@ struct sim_run {
     uint64_t until_ns; /* of the phase */
     uint64_t steps;
     enum sim_phase phase;
+    dgraft_index committed_healed; /* when everything healed */
     struct sim_operation **operations;
     uint64_t operation_count;
     uint64_t operation_capacity;

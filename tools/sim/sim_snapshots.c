@@ -4,6 +4,10 @@
 
 #define PART_PATH "data/snapshot.part"
 
+/* Snapshots that a node may have to take up once everything has healed, besides one for each that what is committed
+ * since gives reason to make: the one under way, the one that its leader was just making, and the one due after it. */
+#define INSTALLS_MAX 3u
+
 /* A file's first block is not part of what the digest is over. */
 #define BLOCK_BYTES 4096u
 
@@ -72,13 +76,17 @@ void sim_snapshots_options(struct sim_node *node, struct dgraft_driver_options *
 void sim_snapshots_opened(struct sim_node *node, const struct dgraft_driver_status *status)
 {
     uint64_t *counts = node->run->counts.of;
+    uint64_t size = 0;
 
     node->working = false;
     node->snapshots_seen = (struct dgraft_snapshots_stats){.made = 0};
     node->segments_dropped_seen = 0;
     counts[SIM_COUNT_SNAPSHOT_OPENED] += status->core.snapshot.position.index != 0;
     counts[SIM_COUNT_SNAPSHOT_BEHIND] += status->core.compacted.index != 0;
-    counts[SIM_COUNT_SNAPSHOT_PART] += status->core.receiving.position.index != 0;
+    const uint8_t *part = sim_disk_peek(node->disk, PART_PATH, &size);
+    if (part != NULL) {
+        sim_check_part(&node->run->check, node->id, part, size, &status->core);
+    }
     sim_check_stopped(&node->run->check, node->id, status->core.applied, &node->machine);
     if (!sim_check_broken(&node->run->check)) {
         sim_check_sessions(&node->run->check, node->id, status->core.applied,
@@ -88,9 +96,16 @@ void sim_snapshots_opened(struct sim_node *node, const struct dgraft_driver_stat
 
 void sim_snapshots_installed(struct sim_node *node, const struct dgraft_driver_status *status)
 {
+    const struct sim_run *run = node->run;
     if (status->snapshots.installed > node->snapshots_seen.installed) {
-        node->installs_healed += node->run->phase != SIM_PHASE_FAULTS;
+        node->installs_healed += run->phase != SIM_PHASE_FAULTS;
         sim_check_installed(&node->run->check, node->id, &status->core);
+        const dgraft_index since = run->check.committed_last - run->committed_healed;
+        if (node->installs_healed > INSTALLS_MAX + since / run->plan.snapshots.every) {
+            sim_check_fail(&node->run->check,
+                           "L-PROGRESS: node %u takes up one snapshot after the other: %u since all healed", node->id,
+                           node->installs_healed);
+        }
     }
 }
 
