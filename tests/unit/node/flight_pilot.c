@@ -17,6 +17,11 @@ static void make_core(struct pilot *pilot, dgraft_node_id id)
     dgraft_config_defaults(&pilot->config, id);
     pilot->config.runs_max = 8;
     pilot->config.inflight_max = 8;
+    pilot->config.compact_tail = 4;
+    pilot->config.compact_slow_max = 8;
+    pilot->config.snapshot_chunk_bytes = 60;
+    pilot->config.lag_notice_entries = 20;
+    pilot->config.lease_drift_ppm = pilot->lease_drift_ppm;
     pilot->core = dgraft_core_init(calloc(1, dgraft_core_size(&pilot->config)), &pilot->config);
     pilot->actions = dgraft_actions_init(calloc(1, dgraft_actions_size(&pilot->config)), &pilot->config);
     pilot->seq = 0;
@@ -61,8 +66,9 @@ void pilot_step(struct pilot *pilot, struct dgraft_event event)
     const enum dgraft_status status = dgraft_step(pilot->core, &event, pilot->actions);
     cr_assert_eq(status, DGRAFT_OK, "%s: %s", dgraft_flight_event_name(event.kind), dgraft_status_name(status));
     for (uint32_t i = 0; i < pilot->actions->count; i++) {
-        if (pilot->actions->items[i].kind == DGRAFT_ACTION_WRITE) {
-            pilot->seq = pilot->actions->items[i].u.write.seq;
+        const struct dgraft_action *action = &pilot->actions->items[i];
+        if (action->kind == DGRAFT_ACTION_WRITE || action->kind == DGRAFT_ACTION_INSTALL) {
+            pilot->seq = action->kind == DGRAFT_ACTION_WRITE ? action->u.write.seq : action->u.install.seq;
         }
     }
     if (pilot->flight == NULL) {
@@ -77,7 +83,7 @@ void pilot_step(struct pilot *pilot, struct dgraft_event event)
     }
 }
 
-static void start(struct pilot *pilot)
+void pilot_start(struct pilot *pilot)
 {
     static const struct dgraft_term_run run = {.first = 1, .term = 1};
     struct dgraft_event event = {.kind = DGRAFT_EVENT_START};
@@ -93,7 +99,7 @@ static void start(struct pilot *pilot)
     pilot_step(pilot, event);
 }
 
-static void durable(struct pilot *pilot)
+void pilot_durable(struct pilot *pilot)
 {
     struct dgraft_event event = {.kind = DGRAFT_EVENT_DURABLE};
     event.u.durable.seq = pilot->seq;
@@ -134,8 +140,7 @@ static void sent_all(struct pilot *pilot)
     }
 }
 
-/* Both followers have everything, and say so. */
-static void acknowledge(struct pilot *pilot)
+void pilot_acknowledge(struct pilot *pilot)
 {
     struct dgraft_core_status status;
     dgraft_core_status(pilot->core, &status);
@@ -151,7 +156,7 @@ static void acknowledge(struct pilot *pilot)
     }
 }
 
-static void apply(struct pilot *pilot)
+void pilot_apply(struct pilot *pilot)
 {
     struct dgraft_core_status status;
     struct dgraft_event event = {.kind = DGRAFT_EVENT_APPLIED};
@@ -160,20 +165,27 @@ static void apply(struct pilot *pilot)
     pilot_step(pilot, event);
 }
 
-void pilot_lead(struct pilot *pilot)
+void pilot_elect(struct pilot *pilot)
 {
     struct dgraft_core_status status;
-    start(pilot);
+    dgraft_core_status(pilot->core, &status);
+    const dgraft_term term = status.term;
     pilot->now_ns += 400 * MS;
     pilot_step(pilot, (struct dgraft_event){.kind = DGRAFT_EVENT_WAKE});
-    granted(pilot, DGRAFT_MESSAGE_PRE_VOTE_GRANT, 1, 2);
-    durable(pilot);
-    granted(pilot, DGRAFT_MESSAGE_VOTE_GRANT, 2, 2);
-    durable(pilot);
-    acknowledge(pilot);
-    apply(pilot);
+    granted(pilot, DGRAFT_MESSAGE_PRE_VOTE_GRANT, term, term + 1);
+    pilot_durable(pilot);
+    granted(pilot, DGRAFT_MESSAGE_VOTE_GRANT, term + 1, term + 1);
+    pilot_durable(pilot);
     dgraft_core_status(pilot->core, &status);
     cr_assert_eq(status.role, DGRAFT_ROLE_LEADER);
+}
+
+void pilot_lead(struct pilot *pilot)
+{
+    pilot_start(pilot);
+    pilot_elect(pilot);
+    pilot_acknowledge(pilot);
+    pilot_apply(pilot);
 }
 
 void pilot_work(struct pilot *pilot, uint32_t entries)
@@ -191,9 +203,9 @@ void pilot_work(struct pilot *pilot, uint32_t entries)
         pilot->now_ns += MS / 10;
         pilot_step(pilot, event);
         sent_all(pilot);
-        durable(pilot);
-        acknowledge(pilot);
-        apply(pilot);
+        pilot_durable(pilot);
+        pilot_acknowledge(pilot);
+        pilot_apply(pilot);
     }
     dgraft_core_status(pilot->core, &status);
     cr_assert(status.role == DGRAFT_ROLE_LEADER && status.commit == status.last.index);
