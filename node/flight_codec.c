@@ -260,7 +260,7 @@ static void take_entry(struct source *source, const struct dgraft_entry *before,
         const uint64_t payload_bytes = take(source);
         const uint64_t kind = take(source);
         const uint64_t reserved = take(source);
-        if (payload_bytes > UINT32_MAX || reserved > UINT32_MAX || kind > DGRAFT_ENTRY_SESSION) {
+        if (payload_bytes > UINT32_MAX || reserved > UINT32_MAX || kind > UINT8_MAX) {
             source->at = NULL;
             return;
         }

@@ -1,5 +1,6 @@
 set(flight_includes "${PROJECT_SOURCE_DIR}/node" "${PROJECT_SOURCE_DIR}/tests/unit/storage")
-dgraft_fuzzer(flight SOURCES fuzz_flight.c ../unit/storage/memory_fs.c LINKS dgraft::node INCLUDES ${flight_includes})
+dgraft_fuzzer(flight INPUT_BYTES_MAX 4096 SOURCES fuzz_flight.c RIG ../unit/storage/memory_fs.c
+              LINKS dgraft::node PkgConfig::XXHASH INCLUDES ${flight_includes})
 
 # Wrote tests/fuzz/corpus/flight: run it again when the format changes.
 add_executable(make_corpus_flight EXCLUDE_FROM_ALL make_corpus_flight.c)

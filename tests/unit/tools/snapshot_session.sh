@@ -1,6 +1,6 @@
 #!/bin/sh
 # Snapshots in a cluster of three on loopback, as an operator sees them: logs are compacted; who was away for too long, and who
-# joins, is sent a snapshot; all end up with the same keys.
+# joins, is sent a snapshot; all end up with the same keys. And the flight record of each node is replayed as it was.
 #
 #   snapshot_session.sh RAFTCTL RAFTD
 set -u
@@ -50,7 +50,7 @@ start() {
     node=$1
     shift
     "$raftd" "n$node" --election-timeout 200 --check-invariants --snapshot-every 40 --snapshot-tail 5 \
-        "$@" >"ready.$node" 2>"log.$node" </dev/null &
+        --record "n$node/flight" "$@" >"ready.$node" 2>"log.$node" </dev/null &
     eval "pid$node=$!"
     pids="$pids $!"
     tries=0
@@ -80,7 +80,8 @@ begin() {
         rm -rf "n$node"
         "$raftctl" format "n$node" --cluster demo --node "$node" --members "$members" >/dev/null || die "format"
     done
-    "$raftd" n1 --election-timeout 200 --snapshot-every 40 --snapshot-tail 5 --check-invariants >ready.1 2>log.1 </dev/null &
+    "$raftd" n1 --election-timeout 200 --snapshot-every 40 --snapshot-tail 5 --check-invariants --record n1/flight \
+        >ready.1 2>log.1 </dev/null &
     pid1=$!
     pids="$pids $pid1"
     tries=0
@@ -170,5 +171,25 @@ while :; do
     tries=$((tries + 1))
     [ $tries -lt 50 ] || die "the nodes' keys differ"
     sleep 0.2
+done
+
+# What the cores did is what they were recorded to do, through every start, compaction and snapshot.
+for node in 1 2 3 4; do
+    eval "kill -TERM \$pid$node"
+    eval "wait \$pid$node" || die "node $node ends with an error"
+done
+pids=
+for node in 1 2 3 4; do
+    expect 0 "$raftctl" replay n$node/flight --print actions
+    tail -n 1 out | grep -q '^equal: ' || die "node $node: $(tail -n 1 out)"
+    grep -q '^damage' out && die "node $node: a record is damaged"
+    cat out >>all
+done
+says all '-> COMPACT position.index='
+says all '-> SEND to=. SNAPSHOT_CHUNK '
+for node in 3 4; do
+    expect 0 "$raftctl" replay n$node/flight --print actions
+    says out 'SNAPSHOT_STORE snapshot'
+    says out 'INSTALL seq='
 done
 echo "as an operator wants it"
