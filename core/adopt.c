@@ -61,7 +61,9 @@ static bool roles_valid(const struct dgraft_core *core)
 {
     return core->role >= DGRAFT_ROLE_FOLLOWER && core->role <= DGRAFT_ROLE_LEADER &&
            core->leader <= DGRAFT_NODE_ID_MAX && core->vote <= DGRAFT_NODE_ID_MAX &&
-           core->written_vote <= DGRAFT_NODE_ID_MAX && core->durable_vote <= DGRAFT_NODE_ID_MAX;
+           core->written_vote <= DGRAFT_NODE_ID_MAX && core->durable_vote <= DGRAFT_NODE_ID_MAX &&
+           core->read_leader <= DGRAFT_NODE_ID_MAX && core->transfer.target <= DGRAFT_NODE_ID_MAX &&
+           (!core->grant_due || core->vote != 0);
 }
 
 /* What a roll-back would go back to; the one in force is dgraft_core_check's. */
@@ -74,10 +76,11 @@ struct dgraft_core *dgraft_core_adopt(void *memory, const struct dgraft_config *
 {
     struct dgraft_core *core = memory;
     if (dgraft_config_check(config, NULL) != DGRAFT_OK || memcmp(&core->config, config, sizeof *config) != 0 ||
-        !dgraft_core_offsets_valid(core) || !flags_valid(core) || !rings_valid(core) || !roles_valid(core)) {
+        !dgraft_core_offsets_valid(core) || !flags_valid(core) || !rings_valid(core) || !roles_valid(core) ||
+        !peers_valid(core)) {
         return NULL;
     }
-    if (core->started && (!peers_valid(core) || !before_valid(core) || dgraft_core_check(core) != NULL)) {
+    if (core->started && (!before_valid(core) || dgraft_core_check(core) != NULL)) {
         return NULL;
     }
     return core;

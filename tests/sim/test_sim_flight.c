@@ -11,17 +11,19 @@
 #define SEEDS 40u
 
 /* What such runs must have had among them. What the simulator's drivers do not do is tested on a core alone, in
- * tests/unit/node/test_flight_core.c: snapshots, a disk short of room, terms that a core has forgotten. */
+ * tests/unit/node/test_flight_core.c: a disk short of room, terms that a core has forgotten. */
 #define BIT(kind) (UINT64_C(1) << (kind))
 #define EVENTS                                                                                                         \
     (BIT(DGRAFT_EVENT_START) | BIT(DGRAFT_EVENT_WAKE) | BIT(DGRAFT_EVENT_RECEIVE) | BIT(DGRAFT_EVENT_PROPOSE) |        \
      BIT(DGRAFT_EVENT_READ) | BIT(DGRAFT_EVENT_DURABLE) | BIT(DGRAFT_EVENT_APPLIED) | BIT(DGRAFT_EVENT_SENT) |         \
-     BIT(DGRAFT_EVENT_POISONED) | BIT(DGRAFT_EVENT_CHANGE) | BIT(DGRAFT_EVENT_TRANSFER))
+     BIT(DGRAFT_EVENT_POISONED) | BIT(DGRAFT_EVENT_CHANGE) | BIT(DGRAFT_EVENT_TRANSFER) | BIT(DGRAFT_EVENT_SNAPSHOT) | \
+     BIT(DGRAFT_EVENT_SNAPSHOT_STORED) | BIT(DGRAFT_EVENT_SNAPSHOT_RECEIVED))
 #define ACTIONS                                                                                                        \
     (BIT(DGRAFT_ACTION_WRITE) | BIT(DGRAFT_ACTION_SEND) | BIT(DGRAFT_ACTION_APPLY) | BIT(DGRAFT_ACTION_ACCEPTED) |     \
-     BIT(DGRAFT_ACTION_OUTCOME) | BIT(DGRAFT_ACTION_READ_READY) | BIT(DGRAFT_ACTION_NOTICE))
+     BIT(DGRAFT_ACTION_OUTCOME) | BIT(DGRAFT_ACTION_READ_READY) | BIT(DGRAFT_ACTION_NOTICE) |                          \
+     BIT(DGRAFT_ACTION_SNAPSHOT_STORE) | BIT(DGRAFT_ACTION_INSTALL) | BIT(DGRAFT_ACTION_COMPACT))
 #define MESSAGES                                                                                                       \
-    ((BIT(DGRAFT_MESSAGE_TIMEOUT_NOW + 1) - 2) /* the first to the tenth */ | BIT(DGRAFT_MESSAGE_READ_REQUEST) |       \
+    ((BIT(DGRAFT_MESSAGE_SNAPSHOT_ACK + 1) - 2) /* the first to the twelfth */ | BIT(DGRAFT_MESSAGE_READ_REQUEST) |    \
      BIT(DGRAFT_MESSAGE_READ_ANSWER))
 
 static char room[] = "/tmp/sim-flight-XXXXXX";
@@ -83,7 +85,7 @@ static void replay_all(uint32_t nodes, struct seen *seen, uint64_t *restarts)
     }
 }
 
-/* With every fault, changes of members, transfers, reads and sessions going on. */
+/* With every fault, changes of members, transfers, reads, sessions and snapshots going on. */
 Test(sim_flight, every_event_of_every_node_is_replayed_as_it_was, .init = make_room, .fini = remove_room)
 {
     struct seen seen = {.events = 0};
