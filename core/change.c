@@ -104,7 +104,7 @@ static void append(struct step *step, struct dgraft_membership *next)
     step->count = 1;
     step->skip = 0;
     step->entry_term = core->term;
-    core->last.index++;
+    dgraft_core_runs_append(core, core->last.index + 1, core->term); /* all before it may be compacted */
     next->index = core->last.index;
     dgraft_core_members_set(core, next);
     step->broadcast = true; /* also to whoever is new */

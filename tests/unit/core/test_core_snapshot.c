@@ -81,6 +81,20 @@ Test(snapshots, are_of_what_is_applied)
     rig_close(&rig);
 }
 
+Test(compaction, of_the_whole_log_leaves_room_for_a_membership_entry)
+{
+    struct rig rig;
+    open_leader(&rig, 101, 0, 0);
+    rig_snapshot(&rig, 101);
+    cr_assert_eq(rig_status(&rig).compacted.index, 101u);
+    cr_assert_eq(rig_change(&rig, (struct dgraft_membership){.voters = 7, .learners = 8}), 0);
+    rig_durable(&rig);
+    rig_propose(&rig, 1, 10);
+    cr_assert_eq(rig_status(&rig).membership.index, 102u);
+    cr_assert_eq(dgraft_core_term_at(rig.core, 102), 4u);
+    rig_close(&rig);
+}
+
 Test(compaction, keeps_a_tail_before_the_snapshot)
 {
     struct rig rig;
