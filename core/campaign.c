@@ -17,7 +17,7 @@ bool dgraft_core_may_campaign(const struct dgraft_core *core)
 void dgraft_core_pre_vote_begin(struct step *step)
 {
     struct dgraft_core *core = step->core;
-    DGRAFT_CORE_ASSERT(core->role != DGRAFT_ROLE_LEADER && dgraft_core_promotable(core));
+    DGRAFT_CORE_ASSERT(core->role != DGRAFT_ROLE_LEADER);
     core->campaign_by_transfer = false;
     if (!dgraft_core_may_campaign(core)) {
         dgraft_core_become_follower(step);

@@ -87,7 +87,7 @@ static const char *check_role(const struct dgraft_core *core)
         return "a node follows itself exactly when it leads";
     }
     if (core->role != DGRAFT_ROLE_FOLLOWER && !dgraft_core_promotable(core) &&
-        !(leads && !core->poisoned && core->membership.index > core->term_start)) {
+        !(leads && !core->poisoned && (core->membership.index > core->term_start || core->leaving_round != 0))) {
         return "only a sound voter campaigns, and leads but for its own removal";
     }
     if ((leads || core->role == DGRAFT_ROLE_CANDIDATE) && core->vote != core->config.self) {

@@ -16,15 +16,28 @@ bool dgraft_core_membership_valid(const struct dgraft_core *core, const struct d
 }
 
 /* Whether another store is written down for this node itself: it was wiped, and is not who the others know. */
-static bool self_foreign(const struct dgraft_core *core)
+static bool self_foreign(const struct dgraft_core *core, const struct dgraft_membership *membership)
 {
-    const uint64_t store = dgraft_membership_store(&core->membership, core->config.self);
+    const uint64_t store = dgraft_membership_store(membership, core->config.self);
     return core->store != 0 && store != 0 && store != core->store;
+}
+
+/* A node that its newest membership leaves out, or makes a learner, goes on campaigning until that is committed: it may
+ * be the only one whose log is long enough [§4.2.2]. (1) 3 leads {1,3} and demotes itself; the joint membership is
+ * committed. (2) It writes down the one behind it, {1}, and 1, whose disk is full, does not. (3) 3 loses its
+ * leadership. (4) 1 still goes by the joint one and needs the vote of 3, whose log is longer. Only 3 can lead: with the
+ * vote of 1, and without counting itself. */
+static bool still_needed(const struct dgraft_core *core)
+{
+    return core->membership.index > core->commit &&
+           dgraft_node_set_has(core->before.voters | core->before.outgoing, core->config.self) &&
+           !self_foreign(core, &core->before);
 }
 
 bool dgraft_core_promotable(const struct dgraft_core *core)
 {
-    return !core->poisoned && dgraft_node_set_has(dgraft_core_voters(core), core->config.self) && !self_foreign(core);
+    return !core->poisoned && !self_foreign(core, &core->membership) &&
+           (dgraft_node_set_has(dgraft_core_voters(core), core->config.self) || still_needed(core));
 }
 
 static void peer_move(struct dgraft_core *core, uint32_t from, uint32_t to)

@@ -158,6 +158,37 @@ Test(section_4_2_2, a_leader_that_is_removed_does_not_count_itself_and_steps_dow
     rig_close(&rig);
 }
 
+/* Figure 4.6: the entry without this server is in its log alone, and nobody else's log is long enough. */
+Test(section_4_2_2, a_server_that_its_newest_configuration_leaves_out_campaigns_until_that_is_committed)
+{
+    struct rig rig;
+    struct dgraft_entry entry;
+    struct dgraft_membership joint = {.voters = NODE(2), .outgoing = NODE(1) | NODE(2)};
+    struct dgraft_membership without = {.voters = NODE(2)};
+    open_follower(&rig, NODE(1) | NODE(2));
+    rig_receive(&rig, rig_append_membership(2, 2, AT(5, 2), &entry, &joint));
+    struct dgraft_message append = rig_append_membership(2, 2, AT(6, 2), &entry, &without);
+    append.u.append.commit = 6;
+    rig_receive(&rig, append);
+    rig_durable(&rig);
+    cr_assert_eq(rig_status(&rig).membership.voters, NODE(2));
+    rig_wake_at(&rig, rig.actions->wake_at_ns);
+    cr_assert_eq(rig_sent(&rig, DGRAFT_MESSAGE_PRE_VOTE_REQUEST, 2)->receivers, NODE(2));
+    rig_receive(&rig, rig_vote_reply(DGRAFT_MESSAGE_PRE_VOTE_GRANT, 2, 2, 3));
+    rig_durable(&rig);
+    rig_receive(&rig, rig_vote_reply(DGRAFT_MESSAGE_VOTE_GRANT, 2, 3, 3));
+    cr_assert_eq(rig_status(&rig).role, DGRAFT_ROLE_LEADER);
+    rig_durable(&rig);
+    cr_assert_eq(rig_status(&rig).commit, 6u, "its own copy counts for nothing");
+    ack(&rig, 2);
+    cr_assert_eq(rig_status(&rig).commit, 8u);
+    rig.now += 2 * rig.config.election_timeout_ns;
+    rig_wake_at(&rig, rig.now);
+    cr_assert_eq(rig_status(&rig).role, DGRAFT_ROLE_FOLLOWER);
+    cr_assert_eq(rig.actions->wake_at_ns, UINT64_MAX, "it is committed: this server campaigns no more");
+    rig_close(&rig);
+}
+
 Test(section_4_2_3, a_removed_server_cannot_disrupt_the_cluster)
 {
     struct rig rig;

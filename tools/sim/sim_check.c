@@ -327,7 +327,8 @@ static bool commit_moved(struct sim_check *check, dgraft_node_id node, const str
     return true;
 }
 
-/* A leader was a voter when it was elected, and had majorities of the votes that left their voters' disks. */
+/* A leader was a voter when it was elected, by its newest membership or, as long as that is not committed, by the one
+ * before it [§4.2.2]; and it had majorities of the votes that left their voters' disks. */
 static bool elected(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status)
 {
     const struct sim_ghost *ghost = &check->ghosts[node];
@@ -344,8 +345,10 @@ static bool elected(struct sim_check *check, dgraft_node_id node, const struct d
     if (status->term < ghost->vote_capacity && ghost->votes_durable[status->term] == node) {
         granted |= dgraft_node_set_of(node);
     }
-    if (!dgraft_node_set_has(membership->voters | membership->outgoing, node) ||
-        !sim_members_majority(membership, granted)) {
+    const bool voter =
+        dgraft_node_set_has(membership->voters | membership->outgoing, node) ||
+        (status->commit < membership->index && sim_members_before(check, status->last, membership, node));
+    if (!voter || !sim_members_majority(membership, granted)) {
         return sim_check_fail(check, "I-CQ: node %u leads term %llu with the votes of %llx, voters are %llx and %llx",
                               node, (unsigned long long)status->term, (unsigned long long)granted,
                               (unsigned long long)membership->voters, (unsigned long long)membership->outgoing);

@@ -67,6 +67,20 @@ const struct sim_membership *sim_members_at(const struct sim_check *check, struc
     return newest;
 }
 
+bool sim_members_before(const struct sim_check *check, struct dgraft_position last,
+                        const struct dgraft_membership *newest, dgraft_node_id node)
+{
+    const struct sim_membership *before = NULL;
+    for (uint32_t i = 0; i < check->members.count; i++) {
+        const struct sim_membership *item = &check->members.items[i];
+        if (item->position.index < newest->index && holds(check, last, item->position) &&
+            (before == NULL || item->position.index > before->position.index)) {
+            before = item;
+        }
+    }
+    return before != NULL && dgraft_node_set_has(before->membership.voters | before->membership.outgoing, node);
+}
+
 static bool majority(dgraft_node_set set, dgraft_node_set all)
 {
     uint32_t in = 0;

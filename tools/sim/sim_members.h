@@ -41,6 +41,10 @@ bool sim_members_may_commit(const struct sim_check *check, struct dgraft_positio
  * enters or leaves a joint one; and the one before was committed when it was made. */
 bool sim_members_judge(struct sim_check *check);
 
+/* Returns whether a node is a voter of the membership before `newest` in the log that ends with `last`. */
+bool sim_members_before(const struct sim_check *check, struct dgraft_position last,
+                        const struct dgraft_membership *newest, dgraft_node_id node);
+
 /* I-CFG: what a node goes by is the newest membership of its log. */
 bool sim_members_in_force(struct sim_check *check, dgraft_node_id node, struct dgraft_position last,
                           const struct dgraft_membership *claimed);
