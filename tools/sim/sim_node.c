@@ -252,6 +252,7 @@ static void open_failed(struct sim_node *node, enum dgraft_status status, const 
     if (node->disk->crashed) {
         run->counts.of[SIM_COUNT_CRASH_IN_OPEN]++;
         sim_disk_power_on(node->disk);
+        sim_disk_each_named(node->disk, disk_named, node);
     } else {
         sim_disk_kill(node->disk);
     }
