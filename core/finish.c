@@ -8,9 +8,10 @@ static void write_emit(struct step *step)
     if ((!state && !step->write_entries) || core->poisoned) {
         return; /* what a poisoned node does not save, it does not say either */
     }
+    const uint64_t seq = ++core->write_seq;
     const dgraft_index keep = step->write_entries ? step->keep : core->last.index;
     dgraft_core_emit(step, DGRAFT_ACTION_WRITE)->u.write = (struct dgraft_action_write){
-        .seq = ++core->write_seq,
+        .seq = seq,
         .state = state,
         .term = core->term,
         .vote = core->vote,
@@ -23,7 +24,7 @@ static void write_emit(struct step *step)
     };
     core->written_term = core->term;
     core->written_vote = core->vote;
-    dgraft_core_writes_push(core);
+    dgraft_core_writes_push(core, seq);
 }
 
 static void unknown_emit(struct step *step)

@@ -39,9 +39,10 @@ static void install(struct step *step, const struct dgraft_event_snapshot_receiv
         dgraft_core_peers_build(core, 0);
         dgraft_core_election_extend(core); /* whether it may campaign has changed, perhaps */
     }
+    const uint64_t seq = ++core->write_seq;
     dgraft_core_emit(step, DGRAFT_ACTION_INSTALL)->u.install =
-        (struct dgraft_action_install){.seq = ++core->write_seq, .position = position};
-    dgraft_core_writes_push(core);
+        (struct dgraft_action_install){.seq = seq, .position = position};
+    dgraft_core_writes_push(core, seq);
     if (position.term > core->term) {
         dgraft_core_adopt_term(step, position.term); /* its chunks were stored, and then a crash took the term back */
     }

@@ -18,8 +18,11 @@ bool dgraft_core_membership_valid(const struct dgraft_core *core, const struct d
 /* Whether another store is written down for this node itself: it was wiped, and is not who the others know. */
 static bool self_foreign(const struct dgraft_core *core, const struct dgraft_membership *membership)
 {
+    if (core->store == 0) {
+        return false;
+    }
     const uint64_t store = dgraft_membership_store(membership, core->config.self);
-    return core->store != 0 && store != 0 && store != core->store;
+    return store != 0 && store != core->store;
 }
 
 /* A node that its newest membership leaves out, or makes a learner, goes on campaigning until that is committed: it may

@@ -50,7 +50,7 @@ static inline const struct dgraft_term_run *dgraft_core_run(const struct dgraft_
 }
 
 /* write_queue.c: WRITEs under way. */
-void dgraft_core_writes_push(struct dgraft_core *core);
+void dgraft_core_writes_push(struct dgraft_core *core, uint64_t seq);
 void dgraft_core_writes_clip(struct dgraft_core *core, dgraft_index keep);
 void dgraft_core_writes_done(struct dgraft_core *core, uint64_t seq);
 dgraft_time_ns dgraft_core_writes_begun(const struct dgraft_core *core);

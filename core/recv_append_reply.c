@@ -50,7 +50,7 @@ void dgraft_core_recv_ack(struct step *step, struct peer *peer, const struct dgr
         peer->probing = false;
     }
     peer->next = dgraft_core_max(peer->next, peer->match + 1);
-    step->consider_compact = true;
+    step->consider_compact = core->snapshot.position.index > core->compacted.index;
     dgraft_core_inflight_free(core, peer, peer->match);
     if (dgraft_node_set_has(core->membership.learners, peer->id)) {
         dgraft_core_catch_up(core, peer);

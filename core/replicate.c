@@ -176,6 +176,8 @@ void dgraft_core_replicate(struct step *step)
     }
     if (step->broadcast || step->consider_sends) {
         entries_send(step);
-        dgraft_core_snapshots_send(step);
+        if (step->core->compacted.index != 0) {
+            dgraft_core_snapshots_send(step);
+        }
     }
 }

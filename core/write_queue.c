@@ -6,18 +6,15 @@ static struct pending_write *write_at(struct dgraft_core *core, uint32_t nth)
     return &core->writes[(core->writes_head + nth) % DGRAFT_CORE_WRITES];
 }
 
-/* Takes up the newest WRITE, whose term, vote and last entry are the core's now. */
-void dgraft_core_writes_push(struct dgraft_core *core)
+/* Takes up the newest WRITE, seq, whose term, vote and last entry are the core's now. */
+void dgraft_core_writes_push(struct dgraft_core *core, uint64_t seq)
 {
     if (core->writes_count < DGRAFT_CORE_WRITES) {
         core->writes_count++;
     }
     /* Full: the newest place now stands for both, and is done when the later one is. Slower, never wrong. */
-    *write_at(core, core->writes_count - 1) = (struct pending_write){.seq = core->write_seq,
-                                                                     .term = core->term,
-                                                                     .last = core->last.index,
-                                                                     .vote = core->vote,
-                                                                     .begun_ns = core->now_ns};
+    *write_at(core, core->writes_count - 1) = (struct pending_write){
+        .seq = seq, .term = core->term, .last = core->last.index, .vote = core->vote, .begun_ns = core->now_ns};
 }
 
 /* Returns when the oldest WRITE under way was begun; NEVER when there is none. */
