@@ -79,6 +79,7 @@ struct script_node {
     struct dgraft_actions *actions;
     dgraft_time_ns now_ns;
     dgraft_time_ns wake_at_ns;
+    dgraft_time_ns started_ns;
     uint64_t store;
     bool joins;  /* without a membership */
     bool jammed; /* entries do not leave */

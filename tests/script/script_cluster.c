@@ -143,6 +143,7 @@ void script_start(struct script *script, dgraft_node_id id)
     node->before = malloc(dgraft_core_size(&node->config));
     node->actions = dgraft_actions_init(malloc(dgraft_actions_size(&node->config)), &node->config);
     node->up = true;
+    node->started_ns = node->now_ns;
     script_start_event(script, id, &event.u.start, runs);
     if (!script_step(script, id, &event, NULL)) {
         script_stop(script, id);

@@ -57,6 +57,21 @@ static void wipe(struct script *script, const struct script_words *words)
     memset(script->ghost.vote_of[id], 0, sizeof script->ghost.vote_of[id]);
 }
 
+/* lose ID INDEX: the disk of a node that is down has lost what it said was durable. No protocol survives this for
+ * certain, so the general rules judge no more. */
+static void lose(struct script *script, const struct script_words *words)
+{
+    dgraft_node_id id = 0;
+    uint64_t index = 0;
+    if (!script_id(script, words->at[1], &id) || script->nodes[id].up ||
+        !script_number(words->at[2], script->nodes[id].disk.last, &index)) {
+        script_fail(script, "only a node that is down loses entries that it has");
+        return;
+    }
+    script->nodes[id].disk.last = index;
+    script->bare = true;
+}
+
 /* Cuts one way; what is on it is lost. */
 static void cut_way(struct script *script, dgraft_node_id from, dgraft_node_id to)
 {
@@ -200,6 +215,7 @@ const struct script_verb script_verbs_faults[] = {
     {"start", "[SET]", 1, start},
     {"crash", "SET", 2, crash},
     {"wipe", "ID", 2, wipe},
+    {"lose", "ID INDEX", 3, lose},
     {"cut", "FROM>TO...", 2, cut},
     {"partition", "SET...", 2, partition},
     {"heal", "", 1, heal},

@@ -29,15 +29,15 @@ void script_print_membership(struct script_text *text, const struct dgraft_membe
     bool stores = false;
     script_text_add(text, "{");
     script_print_set(text, membership->voters);
-    add_members(text, " from ", membership->outgoing);
-    add_members(text, " learners ", membership->learners);
-    add_members(text, " promote ", membership->promote);
+    add_members(text, ";from=", membership->outgoing);
+    add_members(text, ";learners=", membership->learners);
+    add_members(text, ";promote=", membership->promote);
     for (uint32_t i = 0; i < DGRAFT_MEMBERS_MAX; i++) {
         stores = stores || membership->stores[i] != 0;
     }
     for (dgraft_node_set left = stores ? dgraft_membership_all(membership) : 0; left != 0; left &= left - 1) {
         const dgraft_node_id id = dgraft_node_set_first(left);
-        const char *separator = left == dgraft_membership_all(membership) ? " stores " : ",";
+        const char *separator = left == dgraft_membership_all(membership) ? ";stores=" : ",";
         script_text_add(text, "%s%" PRIu64, separator, dgraft_membership_store(membership, id));
     }
     script_text_add(text, "}");

@@ -101,10 +101,11 @@ static void silence_one(struct script *script, dgraft_node_id id)
 {
     struct script_node *node = &script->nodes[id];
     const struct dgraft_core_status status = script_status(script, id);
-    dgraft_time_ns until = 0;
+    dgraft_time_ns until = node->config.lease_drift_ppm == 0 ? 0 : node->started_ns + node->config.election_timeout_ns;
     for (uint32_t i = 0; i < status.peer_count; i++) {
         if (status.peers[i].id == status.leader) {
-            until = status.peers[i].heard_at_ns + node->config.election_timeout_ns;
+            const dgraft_time_ns heard_until = status.peers[i].heard_at_ns + node->config.election_timeout_ns;
+            until = heard_until > until ? heard_until : until;
         }
     }
     if (status.role == DGRAFT_ROLE_FOLLOWER && until > node->now_ns) {

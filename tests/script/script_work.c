@@ -195,6 +195,16 @@ static void done(struct script *script, const struct script_words *words)
     }
 }
 
+/* applied ID INDEX: a completion that comes late, or twice */
+static void applied(struct script *script, const struct script_words *words)
+{
+    dgraft_node_id id = 0;
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_APPLIED};
+    if (script_id(script, words->at[1], &id) && script_number(words->at[2], SCRIPT_LOG, &event.u.applied.index)) {
+        (void)script_step(script, id, &event, NULL);
+    }
+}
+
 /* disk ID full|room|failed */
 static void disk(struct script *script, const struct script_words *words)
 {
@@ -238,6 +248,7 @@ const struct script_verb script_verbs_work[] = {
     {"hold", "writes|stores|applies SET", 3, hold},
     {"release", "writes|stores|applies SET", 3, release},
     {"done", "writes|stores|applies ID", 3, done},
+    {"applied", "ID INDEX", 3, applied},
     {"disk", "ID full|room|failed", 3, disk},
     {"show", "[SET]", 1, show},
     {"peers", "ID", 2, peers},
