@@ -1,6 +1,6 @@
-/* Changes of the membership, at the leader [§4]. There is one at a time, and none before an entry of the leader's own
- * term is committed: two leaders would otherwise begin from different memberships, whose majorities need not meet
- * (Ongaro on raft-dev, 2015-07-10; the run is in test_core_change.c).
+/* Changes of the membership, at the leader [§4.1, §4.3]. There is one at a time, and none before an entry of the
+ * leader's own term is committed: two leaders would otherwise begin from different memberships, whose majorities need
+ * not meet (Ongaro on raft-dev, 2015-07-10; the run is in test_core_change.c).
  *
  * A change of the voters takes two entries: the joint membership, in which a majority of the old and one of the new
  * voters must agree, and when that is committed the new one alone [§4.3]. Whoever leads by then appends the second: it

@@ -42,7 +42,10 @@ void dgraft_core_departing_end(struct dgraft_core *core)
     }
 }
 
-/* Lets those go who know it: they hold the entry, and have answered a heartbeat that said that it is committed. */
+/* Lets those go who know it: they hold the entry, and have answered a heartbeat that said that it is committed. Entries
+ * may be on their way when the first one is sent: it then stands at what is acknowledged, and cannot say it
+ * (replicate.c). The next one can; without it such a node would campaign for ever, since it may as long as its removal
+ * may be undone. */
 void dgraft_core_departing_progress(struct step *step)
 {
     struct dgraft_core *core = step->core;
@@ -57,8 +60,15 @@ void dgraft_core_departing_progress(struct step *step)
     }
     for (uint32_t i = 0; i < core->peer_count && core->departing_round != 0; i++) {
         const struct peer *peer = &core->peers[i];
-        if (peer->match >= core->departing_index && peer->acked_round >= core->departing_round) {
-            told |= core->departing & dgraft_node_set_of(peer->id);
+        if (!dgraft_node_set_has(core->departing, peer->id) || peer->match < core->departing_index ||
+            peer->acked_round < core->departing_round) {
+            continue;
+        }
+        if (peer->commit_told >= core->departing_index) {
+            told |= dgraft_node_set_of(peer->id);
+        } else {
+            core->departing_round = core->round + 1;
+            step->broadcast = true;
         }
     }
     if (told != 0) {

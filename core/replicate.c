@@ -1,4 +1,4 @@
-/* A leader's appends [§3.5, §10.2]. A peer is in one of two states: *probing*, when nobody knows where its log parts
+/* A leader's appends [§3.5, §10.2.2]. A peer is in one of two states: *probing*, when nobody knows where its log parts
  * from the leader's, it is sent empty appends until one is acknowledged; else it is sent entries ahead of
  * acknowledgements, as far as its window allows. Peers at the same position share one SEND (rule C9).
  */

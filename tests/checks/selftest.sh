@@ -88,17 +88,28 @@ row() {
     printf '| rule | source | code | tests |\n|---|---|---|---|\n| a | b | %s | %s |\n' "$1" "$2" >"$work/rules.md"
 }
 row '`dgraft_step` in `core/step.c`' '`waking_late.is_only_slower`'
-expect pass 'a rule whose code and test exist' $here/protocol.sh "$work/rules.md"
+expect pass 'a rule whose code and test exist' $here/protocol.sh --rows "$work/rules.md"
 row '`dgraft_stride` in `core/step.c`' '`waking_late.is_only_slower`'
-expect refuse 'a function that is not there' $here/protocol.sh "$work/rules.md"
+expect refuse 'a function that is not there' $here/protocol.sh --rows "$work/rules.md"
 row '`dgraft_step` in `core/quorum.c`' '`waking_late.is_only_slower`'
-expect refuse 'a function that is elsewhere' $here/protocol.sh "$work/rules.md"
+expect refuse 'a function that is elsewhere' $here/protocol.sh --rows "$work/rules.md"
 row '`dgraft_core_finish` in `core/step.c`' '`waking_late.is_only_slower`'
-expect refuse 'a function that is only called there' $here/protocol.sh "$work/rules.md"
+expect refuse 'a function that is only called there' $here/protocol.sh --rows "$work/rules.md"
 row '`dgraft_step` in `core/step.c`' '`waking_late.is_only_faster`'
-expect refuse 'a test that is not there' $here/protocol.sh "$work/rules.md"
+expect refuse 'a test that is not there' $here/protocol.sh --rows "$work/rules.md"
 row '`dgraft_step` in `core/step.c`' 'none'
-expect refuse 'a rule without a test' $here/protocol.sh "$work/rules.md"
+expect refuse 'a rule without a test' $here/protocol.sh --rows "$work/rules.md"
+row '`dgraft_step` in `core/step.c`' '`section_3_3.servers_start_as_followers`'
+expect refuse 'a test of a section that the rule is not of' $here/protocol.sh --rows "$work/rules.md"
+# The other way round: the page without a test, without a function, without a section.
+sed 's/ `section_3_3.servers_start_as_followers`//' docs/protocol.md >"$work/rules.md"
+expect refuse 'a paper test that is in no row' $here/protocol.sh "$work/rules.md"
+sed 's/`check_quorum`/`dgraft_core_timers`/' docs/protocol.md >"$work/rules.md"
+expect refuse 'a function that cites a section and is in no row of it' $here/protocol.sh "$work/rules.md"
+sed 's/| §3.6.2/| C10/' docs/protocol.md >"$work/rules.md"
+expect refuse 'a section that is cited and has no row' $here/protocol.sh "$work/rules.md"
+sed 's/| §6.2 |/| §6.2, §7.7 |/' docs/protocol.md >"$work/rules.md"
+expect refuse 'a section without a test' $here/protocol.sh "$work/rules.md"
 printf 'no table\n' >"$work/rules.md"
-expect refuse 'a document without rules' $here/protocol.sh "$work/rules.md"
+expect refuse 'a document without rules' $here/protocol.sh --rows "$work/rules.md"
 exit $status

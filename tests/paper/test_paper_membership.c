@@ -86,6 +86,23 @@ Test(section_4_1, a_change_waits_until_the_one_before_is_committed)
     rig_close(&rig);
 }
 
+/* The single rule that section 4.1 lacked, as its author wrote in July 2015: a leader's first entry tells it which
+ * configuration is the newest. */
+Test(section_4_1, no_change_begins_before_an_entry_of_the_leaders_term_is_committed)
+{
+    struct rig rig;
+    open_follower(&rig, ONE_THREE);
+    rig_lead(&rig);
+    cr_assert_eq(rig_change(&rig, (struct dgraft_membership){.voters = ONE_TWO}), DGRAFT_OUTCOME_CHANGING);
+    rig_durable(&rig);
+    rig_receive(&rig, rig_ack(2, 3, 5, 1));
+    rig_sent_all(&rig);
+    rig_receive(&rig, rig_ack(2, 3, 6, 1));
+    cr_assert_eq(rig_status(&rig).commit, 6u);
+    cr_assert_eq(rig_change(&rig, (struct dgraft_membership){.voters = ONE_TWO}), 0);
+    rig_close(&rig);
+}
+
 Test(section_4_1, requests_are_processed_whoever_sends_them)
 {
     struct rig rig;
@@ -113,6 +130,47 @@ Test(section_4_2_1, a_new_server_receives_the_log_before_it_votes)
     cr_assert_eq(rig_status(&rig).membership.voters, ONE_THREE);
     ack(&rig, 4);
     cr_assert_eq(rig_status(&rig).membership.voters, ONE_THREE | NODE(4));
+    rig_close(&rig);
+}
+
+Test(section_4_2_1, a_server_that_catches_up_counts_neither_for_commits_nor_in_elections)
+{
+    struct rig rig;
+    open_leader(&rig, (struct dgraft_membership){.voters = ONE_THREE, .learners = NODE(4) | NODE(5)});
+    rig_propose(&rig, 1, 10);
+    rig_sent_all(&rig);
+    rig_durable(&rig);
+    ack(&rig, 4);
+    ack(&rig, 5);
+    cr_assert_eq(rig_status(&rig).commit, 6u);
+    ack(&rig, 2);
+    cr_assert_eq(rig_status(&rig).commit, 7u);
+    rig_close(&rig);
+
+    rig_open(&rig, &(struct rig_start){.self = 1,
+                                       .membership = {.index = 1, .voters = ONE_THREE, .learners = NODE(4) | NODE(5)},
+                                       .term = 2,
+                                       .last = 1,
+                                       .runs = {{1, 1}},
+                                       .run_count = 1});
+    rig_wake_at(&rig, rig.actions->wake_at_ns);
+    cr_assert_eq(rig_sent(&rig, DGRAFT_MESSAGE_PRE_VOTE_REQUEST, 0)->receivers, NODE(2) | NODE(3));
+    rig_receive(&rig, rig_vote_reply(DGRAFT_MESSAGE_PRE_VOTE_GRANT, 4, 2, 3));
+    cr_assert_eq(rig_status(&rig).role, DGRAFT_ROLE_PRE_CANDIDATE);
+    rig_close(&rig);
+}
+
+/* The new server says how long its log is, so that the leader need not step back entry by entry. */
+Test(section_4_2_1, where_a_new_servers_log_ends_is_found_in_one_step)
+{
+    struct rig rig;
+    open_leader(&rig, (struct dgraft_membership){.voters = ONE_THREE});
+    rig_change(&rig, (struct dgraft_membership){.voters = ONE_THREE, .learners = NODE(4)});
+    const struct dgraft_action_send *send = rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 4);
+    rig_receive(&rig, rig_refuse(4, 3, send->message.u.append.prev.index, AT(0, 0), rig_status(&rig).round));
+    send = rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 4);
+    cr_assert_eq(send->message.u.append.prev.index, 0u);
+    cr_assert_eq(send->last.index, 7u);
     rig_close(&rig);
 }
 
@@ -242,5 +300,32 @@ Test(section_4_3, an_election_in_a_joint_configuration_needs_both_majorities)
     cr_assert_eq(rig_status(&rig).role, DGRAFT_ROLE_PRE_CANDIDATE);
     rig_receive(&rig, rig_vote_reply(DGRAFT_MESSAGE_PRE_VOTE_GRANT, 2, 2, 3));
     cr_assert_eq(rig_status(&rig).role, DGRAFT_ROLE_CANDIDATE);
+    rig_close(&rig);
+}
+
+Test(section_4_3, entries_are_replicated_to_all_servers_of_both_configurations)
+{
+    struct rig rig;
+    open_leader(&rig, (struct dgraft_membership){.voters = ONE_THREE, .learners = NODE(4)});
+    ack(&rig, 4);
+    cr_assert_eq(rig_change(&rig, (struct dgraft_membership){.voters = NODE(1) | NODE(4)}), 0);
+    cr_assert_eq(rig_status(&rig).membership.outgoing, ONE_THREE);
+    rig_sent_all(&rig);
+    rig_propose(&rig, 1, 10);
+    for (dgraft_node_id id = 2; id <= 4; id++) {
+        cr_assert_eq(rig_sent(&rig, DGRAFT_MESSAGE_APPEND, id)->last.index, 8u, "node %u", id);
+    }
+    rig_close(&rig);
+}
+
+/* The leader that entered it may be gone: whoever is elected then goes on from there. */
+Test(section_4_3, any_leader_leaves_the_joint_configuration_once_it_is_committed)
+{
+    struct rig rig;
+    open_leader(&rig, (struct dgraft_membership){.voters = ONE_TWO, .outgoing = ONE_THREE});
+    rig_durable(&rig);
+    cr_assert_eq(rig_status(&rig).membership.outgoing, 0u);
+    cr_assert_eq(rig_status(&rig).membership.voters, ONE_TWO);
+    cr_assert_eq(rig_status(&rig).membership.index, 7u, "its own entry, behind the NOOP");
     rig_close(&rig);
 }

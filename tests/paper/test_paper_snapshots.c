@@ -86,6 +86,85 @@ Test(section_5, a_leader_sends_its_snapshot_when_the_next_entry_was_discarded)
     rig_close(&rig);
 }
 
+/* A leader whose node 3 needs the snapshot at 10, of which it is sent 250 bytes at a time. */
+static void open_sender(struct rig *rig)
+{
+    struct dgraft_config config;
+    dgraft_config_defaults(&config, 1);
+    config.compact_tail = 0;
+    config.compact_slow_max = 0;
+    config.snapshot_chunk_bytes = 250;
+    rig_open_config(
+        rig,
+        &(struct rig_start){.voters = 3, .term = 3, .last = 9, .commit = 6, .runs = {{1, 1}, {8, 3}}, .run_count = 2},
+        &config);
+    rig_lead(rig);
+    rig_durable(rig);
+    rig_receive(rig, rig_ack(2, 4, 9, 1));
+    rig_sent_all(rig);
+    rig_receive(rig, rig_ack(2, 4, 10, 1));
+    rig_receive(rig, rig_refuse(3, 4, 9, AT(2, 1), 1));
+    struct dgraft_event nothing_sent = {.kind = DGRAFT_EVENT_SENT};
+    nothing_sent.u.sent = (struct dgraft_event_sent){.receivers = 4, .term = 4, .prev = 2, .last = 2};
+    rig_step(rig, nothing_sent);
+    rig_snapshot(rig, 10);
+}
+
+static uint64_t offset_sent(const struct rig *rig)
+{
+    const struct dgraft_action_send *send = rig_sent(rig, DGRAFT_MESSAGE_SNAPSHOT_CHUNK, 3);
+    return send == NULL ? UINT64_MAX : send->message.u.snapshot_chunk.offset;
+}
+
+Test(section_5_1, a_leader_sends_its_snapshot_chunk_by_chunk_and_then_the_log_behind_it)
+{
+    struct rig rig;
+    open_sender(&rig);
+    cr_assert_eq(offset_sent(&rig), 0u);
+    rig_receive(&rig, rig_chunk_ack(3, 4, snapshot_at(10, 4), 250, 1));
+    cr_assert_eq(offset_sent(&rig), 250u);
+    cr_assert_eq(rig_sends(&rig, DGRAFT_MESSAGE_SNAPSHOT_CHUNK), 3u, "up to the end");
+    rig_receive(&rig, rig_chunk_ack(3, 4, snapshot_at(10, 4), 1000, 1));
+    rig_propose(&rig, 1, 10);
+    cr_assert_null(rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 3), "stored is not installed");
+    rig_receive(&rig, rig_ack(3, 4, 10, 1));
+    cr_assert_eq(rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 3)->message.u.append.prev.index, 10u);
+    rig_close(&rig);
+}
+
+Test(section_5_1, a_chunk_that_is_not_acknowledged_is_sent_again)
+{
+    struct rig rig;
+    open_sender(&rig);
+    for (uint32_t i = 0; i < 5; i++) {
+        rig_wake_at(&rig, rig.now + rig.config.heartbeat_interval_ns);
+        cr_assert_eq(offset_sent(&rig), 0u);
+        rig_receive(&rig, rig_ack(2, 4, 10, rig_status(&rig).round));
+    }
+    rig_close(&rig);
+}
+
+/* [§5.1.1] It is of the state when it was begun; what is applied meanwhile stays in the log. */
+Test(section_5_1, the_log_goes_on_while_a_snapshot_is_written)
+{
+    struct rig rig;
+    struct dgraft_entry entries[2];
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_SNAPSHOT};
+    open_node(&rig);
+    rig_applied(&rig, 5); /* here it begins */
+    struct dgraft_message append = rig_append(2, 3, AT(9, 3), entries, 2, 3);
+    append.u.append.commit = 10;
+    rig_receive(&rig, append);
+    rig_durable(&rig);
+    rig_applied(&rig, 10);
+    event.u.snapshot.snapshot = snapshot_at(5, 2); /* and here it is done */
+    rig_step(&rig, event);
+    cr_assert_eq(rig_action(&rig, DGRAFT_ACTION_COMPACT, 0)->u.compact.position.index, 5u);
+    cr_assert_eq(rig_status(&rig).applied, 10u);
+    cr_assert_eq(rig_status(&rig).last.index, 11u);
+    rig_close(&rig);
+}
+
 Test(section_5_1, a_chunk_of_a_stale_term_is_refused)
 {
     struct rig rig;

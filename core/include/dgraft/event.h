@@ -20,7 +20,7 @@ enum dgraft_event_kind {
     DGRAFT_EVENT_SENT = 8,               /* how far the host got with a SEND of entries */
     DGRAFT_EVENT_TERM = 9,               /* the answer to a LOOKUP */
     DGRAFT_EVENT_POISONED = 10,          /* the disk failed: nothing more will become durable */
-    DGRAFT_EVENT_CHANGE = 12,            /* somebody wants other members [§4] */
+    DGRAFT_EVENT_CHANGE = 12,            /* somebody wants other members [§4.1, §4.3] */
     DGRAFT_EVENT_TRANSFER = 13,          /* leadership is to go to another node [§3.10] */
     DGRAFT_EVENT_SNAPSHOT = 14,          /* the host has made a snapshot of what is applied; it is durable */
     DGRAFT_EVENT_SNAPSHOT_RECEIVED = 15, /* a leader's snapshot is here: whole, checked and durable */

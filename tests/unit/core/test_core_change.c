@@ -316,6 +316,12 @@ Test(nodes, that_are_removed_are_told_until_they_acknowledge_it)
     rig_sent_all(&rig);
     cr_assert_eq(rig_status(&rig).peer_count, 2u, "it does not hold its removal");
     ack_all(&rig, 3);
+    cr_assert_eq(rig_status(&rig).peer_count, 2u, "no heartbeat behind it has said that it is committed");
+    const struct dgraft_action_send *heartbeat = rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 3);
+    cr_assert(heartbeat != NULL);
+    cr_assert_eq(heartbeat->message.u.append.prev.index, 8u);
+    cr_assert_eq(heartbeat->message.u.append.commit, 8u);
+    ack_all(&rig, 3);
     cr_assert_eq(rig_status(&rig).peer_count, 1u);
     rig_close(&rig);
 }
