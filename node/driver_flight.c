@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+/* What is wrong with the path somebody must put right; a disk that is full or fails is no reason for a node not to
+ * start. */
 enum dgraft_status dgraft_driver_flight_open(struct dgraft_driver *driver, struct dgraft_why *why)
 {
     struct dgraft_flight_options *options = &driver->options.flight;
@@ -11,7 +13,12 @@ enum dgraft_status dgraft_driver_flight_open(struct dgraft_driver *driver, struc
     }
     options->fs = options->fs != NULL ? options->fs : driver->options.fs;
     options->cluster = driver->identity.cluster;
-    return dgraft_flight_open(options, &driver->options.core, &driver->flight, why);
+    const enum dgraft_status status = dgraft_flight_open(options, &driver->options.core, &driver->flight, why);
+    if (status != DGRAFT_STATUS_FULL && status != DGRAFT_STATUS_IO) {
+        return status;
+    }
+    dgraft_driver_log(driver, DGRAFT_LOG_WARNING, "%s; the node goes on without one", why->text);
+    return DGRAFT_OK;
 }
 
 void dgraft_driver_flight_turn(struct dgraft_driver *driver)

@@ -13,6 +13,8 @@
 #define ENTRY_BYTES_LEAST 5u
 #define PAIR_BYTES_LEAST  2u
 
+#define NUMBER_BYTES_MOST 10u
+
 /* Forms of an entry. */
 enum { ENTRY_NEXT = 0, ENTRY_SAME = 1, ENTRY_OTHER = 2 };
 
@@ -32,6 +34,33 @@ uint8_t *dgraft_flight_put(uint8_t *at, const uint8_t *end, uint64_t value)
         return NULL;
     }
     *at++ = (uint8_t)value;
+    return at;
+}
+
+/* Seven bits of a number below 2^56 in each byte, bit 7 of all but the last that counts set: no branch learns how long
+ * it is. Writes 8 bytes. */
+static uint8_t *put_short(uint8_t *at, uint64_t value)
+{
+    const unsigned more = (63u - (unsigned)__builtin_clzll(value | 1)) / 7; /* bytes behind the first */
+    uint64_t spread = (value & UINT64_C(0x00fffffff0000000)) << 4 | (value & UINT64_C(0x0fffffff));
+    spread = (spread & UINT64_C(0x0fffc0000fffc000)) << 2 | (spread & UINT64_C(0x00003fff00003fff));
+    spread = (spread & UINT64_C(0x3f803f803f803f80)) << 1 | (spread & UINT64_C(0x007f007f007f007f));
+    dgraft_put_u64(at, spread | (UINT64_C(0x8080808080808080) & ((UINT64_C(1) << 8 * more) - 1)));
+    return at + more + 1;
+}
+
+/* The same as dgraft_flight_put of one after the other. */
+static uint8_t *put_numbers(uint8_t *at, const uint8_t *end, const uint64_t *values, uint32_t count)
+{
+    if (at == NULL || (size_t)(end - at) < (size_t)count * NUMBER_BYTES_MOST) {
+        for (uint32_t i = 0; i < count; i++) {
+            at = dgraft_flight_put(at, end, values[i]);
+        }
+        return at;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        at = values[i] >> 56 == 0 ? put_short(at, values[i]) : dgraft_flight_put(at, end, values[i]);
+    }
     return at;
 }
 
@@ -67,10 +96,7 @@ static uint8_t *put_fields(uint8_t *at, const uint8_t *end, const struct flight_
 {
     uint64_t values[FLIGHT_EVENT_FIELDS_MAX];
     dgraft_flight_fields_get(layout, part, values);
-    for (uint32_t i = 0; i < layout->count; i++) {
-        at = dgraft_flight_put(at, end, values[i]);
-    }
-    return at;
+    return put_numbers(at, end, values, layout->count);
 }
 
 static uint8_t *put_entry(uint8_t *at, const uint8_t *end, const struct dgraft_entry *entry,
@@ -139,9 +165,7 @@ static uint8_t *put_message(uint8_t *at, const uint8_t *end, const struct dgraft
 {
     uint64_t values[DGRAFT_MESSAGE_FIELDS_MAX];
     const uint32_t count = dgraft_message_fields_get(message, values);
-    for (uint32_t i = 0; i < count; i++) {
-        at = dgraft_flight_put(at, end, values[i]);
-    }
+    at = put_numbers(at, end, values, count);
     if (message->type == DGRAFT_MESSAGE_APPEND) {
         at = put_entries(at, end, message->u.append.entries, message->u.append.count);
         at = put_memberships(at, end, message->u.append.memberships, message->u.append.membership_count);
@@ -179,14 +203,15 @@ static uint8_t *put_rest(uint8_t *at, const uint8_t *end, const struct dgraft_ev
 
 size_t dgraft_flight_encode(const struct dgraft_event *event, dgraft_time_ns before_ns, uint8_t *bytes, size_t size)
 {
-    const struct flight_layout *layout = dgraft_flight_event_layout(event->kind);
+    uint64_t values[2 + FLIGHT_EVENT_FIELDS_MAX];
     const uint8_t *end = bytes + size;
-    if (layout == NULL) {
+    const uint32_t count = dgraft_flight_event_values(event, values + 2);
+    if (count == UINT32_MAX) {
         return 0;
     }
-    uint8_t *at = dgraft_flight_put(bytes, end, (uint64_t)event->kind);
-    at = dgraft_flight_put(at, end, event->now_ns - before_ns);
-    at = put_fields(at, end, layout, &event->u);
+    values[0] = (uint64_t)event->kind;
+    values[1] = event->now_ns - before_ns;
+    uint8_t *at = put_numbers(bytes, end, values, 2 + count);
     at = put_rest(at, end, event);
     return at == NULL ? 0 : (size_t)(at - bytes);
 }
@@ -423,15 +448,11 @@ static uint64_t digest(struct hashing *hashing)
 
 static void hash_action(struct hashing *hashing, const struct dgraft_action *action)
 {
-    const struct flight_layout *layout = dgraft_flight_action_layout(action->kind);
     if (HASH_VALUES - hashing->count < 1 + FLIGHT_ACTION_FIELDS_MAX + DGRAFT_MESSAGE_FIELDS_MAX) {
         (void)digest(hashing);
     }
     hashing->values[hashing->count++] = (uint64_t)action->kind;
-    if (layout != NULL) {
-        dgraft_flight_fields_get(layout, &action->u, hashing->values + hashing->count);
-        hashing->count += layout->count;
-    }
+    hashing->count += dgraft_flight_action_values(action, hashing->values + hashing->count);
     if (action->kind == DGRAFT_ACTION_SEND) {
         hashing->count += dgraft_message_fields_get(&action->u.send.message, hashing->values + hashing->count);
     }

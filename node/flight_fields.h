@@ -30,6 +30,11 @@ const struct flight_layout *dgraft_flight_membership_layout(void);
 /* Writes the numbers of a struct, in the table's order. */
 void dgraft_flight_fields_get(const struct flight_layout *layout, const void *part, uint64_t *values);
 
+/* The same of an event or an action, but for a message's body and what is pointed to: straight through, for the loop's
+ * thread. Return how many; of a number that is no kind UINT32_MAX (event), 0 (action). */
+uint32_t dgraft_flight_event_values(const struct dgraft_event *event, uint64_t *values);
+uint32_t dgraft_flight_action_values(const struct dgraft_action *action, uint64_t *values);
+
 /* Returns false when a value does not fit its field. */
 bool dgraft_flight_fields_set(const struct flight_layout *layout, const uint64_t *values, void *part);
 

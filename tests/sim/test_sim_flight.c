@@ -129,7 +129,9 @@ Test(sim_flight, a_failing_seed_leaves_its_line_and_a_record_of_each_node, .init
     char wanted[256];
     const struct sim_replay seed = {.seed = 17, .nodes = 3, .steps = 2000, .bare = true, .flights = room};
     run_report(&seed, text, sizeof text);
-    (void)snprintf(wanted, sizeof wanted, "\nflight records: %s/seed-17-of-3/n*.flight", room);
+    (void)snprintf(wanted, sizeof wanted,
+                   "\nflight records: %s/seed-17-of-3/n*.flight; of node 1: raftctl replay %s/seed-17-of-3/n1.flight\n",
+                   room, room);
     cr_assert(strstr(text, wanted) != NULL, "%s", text);
     cr_assert(strstr(text, "\nreplay: raftctl sim --seed 17 --steps 2000 --nodes 3 --bare --trace\n") != NULL, "%s",
               text);

@@ -31,6 +31,11 @@ static void print_last_lines(FILE *from)
     }
 }
 
+static void say_records(const char *path)
+{
+    printf("flight records: %s/n*.flight; of node 1: raftctl replay %s/n1.flight\n", path, path);
+}
+
 /* Makes the directory of a seed's flight records. Returns false when there is none. */
 static bool make_directory(const struct sim_replay *replay, char path[SIM_PATH_BYTES])
 {
@@ -88,7 +93,7 @@ void sim_report(const struct sim_replay *replay)
         fclose(file);
     }
     if (records) {
-        printf("flight records: %s/n*.flight, for raftctl replay\n", path);
+        say_records(path);
     }
     printf("replay: raftctl sim --seed %llu", (unsigned long long)replay->seed);
     if (replay->steps != 0) {
@@ -130,7 +135,7 @@ static int run_one(const struct sim_replay *replay, volatile uint64_t *steps)
     }
     printf("no finding%s\n", replay->steps != 0 && result.steps >= replay->steps ? " up to there" : "");
     if (replay->record) {
-        printf("flight records: %s/n*.flight, for raftctl replay\n", path);
+        say_records(path);
     }
     return 0;
 }

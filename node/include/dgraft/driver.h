@@ -214,7 +214,8 @@ struct dgraft_driver_options {
      * the log before it, core.compact_tail says. */
     uint64_t snapshot_every;
     uint64_t fragment_seed;
-    /* The flight recorder: path NULL for none; fs NULL for the one above; cluster is filled in. */
+    /* The flight recorder: path NULL for none; fs NULL for the one above; cluster is filled in. A disk that is full or
+     * fails ends the record, or leaves the driver without one, and is logged; no more. */
     struct dgraft_flight_options flight;
     bool check_invariants; /* after every step: slow; a broken rule ends the process with a message */
 };
