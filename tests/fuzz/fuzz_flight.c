@@ -2,11 +2,12 @@
  * here. The first byte says how the rest is taken:
  *
  *   0   {place u16, value} of bytes in the headers of a sound record that are changed
- *   1   records {length u16, body} behind sound headers and a sound image: every body that the reader takes reaches a
- * core 2   {length u16, image of a core}, then records as above, whose events that core is stepped with
+ *   1   records {length u16, body} behind sound headers and a sound image: what the reader takes reaches a core
+ *   2   {length u16, image of a core}, then records as above, whose events that core is stepped with
  */
 #include "flight_codec.h"
 #include "flight_format.h"
+#include "flight_small.h"
 
 #include <dgraft/flight.h>
 #include <dgraft/record.h>
@@ -25,19 +26,6 @@
 #define PATH        "node/flight"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void small_config(struct dgraft_config *config)
-{
-    dgraft_config_defaults(config, 1);
-    config->members_max = 7;
-    config->runs_max = 8;
-    config->inflight_max = 4;
-    config->reads_max = 4;
-    config->snapshot_chunk_bytes = 64;
-    config->compact_tail = 2;
-    config->compact_slow_max = 8;
-    config->lag_notice_entries = 4;
-}
 
 static void require(bool holds)
 {
@@ -101,7 +89,7 @@ static uint8_t *make_file(const uint8_t *data, size_t size)
     struct flight_block_header block_header = {
         .state = FLIGHT_BLOCK_OPEN, .number = 1, .start = 1, .first = 1, .fingerprint = dgraft_flight_fingerprint()};
     uint8_t *file = calloc(1, FILE_BYTES);
-    small_config(&block_header.config);
+    flight_small_config(&block_header.config);
     const size_t core_bytes = dgraft_core_size(&block_header.config);
     void *core = malloc(core_bytes);
     require(file != NULL && core != NULL);
@@ -179,7 +167,7 @@ static void as_image(const uint8_t *data, size_t size)
     struct dgraft_config config;
     struct sigaction before;
     struct sigaction action = {.sa_handler = on_abort};
-    small_config(&config);
+    flight_small_config(&config);
     const size_t core_bytes = dgraft_core_size(&config);
     const size_t image_bytes = size < 2 ? 0 : dgraft_get_u16(data);
     void *memory = malloc(core_bytes);

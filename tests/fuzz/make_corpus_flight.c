@@ -1,12 +1,12 @@
-/* make_corpus_flight RECORD OUT: seeds for fuzz_flight from the first block of node 1's flight record (as of `raftctl
- * sim
- * --record`): OUT-records has its records' bodies, up to 4,000 bytes of them, for the fuzzer to frame anew; OUT-image
- * the state that a core of the fuzzer's comes to by the first half of them, and then the rest.
+/* make_corpus_flight RECORD BLOCK OUT: seeds for fuzz_flight from block BLOCK of the flight record of a node (one that
+ * `raftctl sim --record` keeps): OUT-records has the bodies of its records, up to 4,000 bytes of them, for the fuzzer
+ * to frame anew; OUT-image the state that a core of the fuzzer comes to by the first half of them, and then the rest.
  *
  * make_corpus_flight --kinds OUT: one event of every kind and type of message, with small numbers.
  */
 #include "flight_codec.h"
 #include "flight_format.h"
+#include "flight_small.h"
 
 #include <dgraft/message_fields.h>
 #include <dgraft/record.h>
@@ -43,27 +43,13 @@ static bool save(const char *out, const char *suffix, const struct seed *seed)
     return file != NULL && fwrite(seed->bytes, 1, seed->size, file) == seed->size && fclose(file) == 0;
 }
 
-/* As in fuzz_flight.c. */
-static void small_config(struct dgraft_config *config)
-{
-    dgraft_config_defaults(config, 1);
-    config->members_max = 7;
-    config->runs_max = 8;
-    config->inflight_max = 4;
-    config->reads_max = 4;
-    config->snapshot_chunk_bytes = 64;
-    config->compact_tail = 2;
-    config->compact_slow_max = 8;
-    config->lag_notice_entries = 4;
-}
-
 /* What a core comes to by the first half of the bodies, and the other half. */
 static bool image_of(const struct seed *records, struct seed *out)
 {
     struct flight_decoded decoded = {.array = {NULL, 0}};
     struct dgraft_config config;
     dgraft_time_ns now_ns = 0;
-    small_config(&config);
+    flight_small_config(&config);
     struct dgraft_core *core = dgraft_core_init(malloc(dgraft_core_size(&config)), &config);
     struct dgraft_actions *actions = dgraft_actions_init(malloc(dgraft_actions_size(&config)), &config);
     size_t at = 1;
