@@ -21,18 +21,18 @@ struct to_apply {
     struct dgraft_session_head head; /* of a command in a session; session 0: it is in none */
 };
 
-static void answer_applied(struct dgraft_driver *driver, dgraft_index index, const struct dgraft_proposal_answer *said)
+/* Answers whoever proposed an entry that is applied, and gives a payload back that was read where its caller had it. */
+static void answer_applied(struct dgraft_driver *driver, dgraft_index index, struct dgraft_proposal_answer *said)
 {
     struct window_slot *slot = dgraft_window_at(&driver->window, index);
-    if (slot == NULL) {
+    if (slot == NULL || (slot->proposal == NULL && slot->gathered == NULL)) {
         return;
     }
-    struct dgraft_proposal_answer own = *said;
-    own.leader = driver->identity.node;
-    if (own.position.index == 0) {
-        own.position = (struct dgraft_position){slot->entry.index, slot->entry.term};
+    said->leader = driver->identity.node;
+    if (said->position.index == 0) {
+        said->position = (struct dgraft_position){slot->entry.index, slot->entry.term};
     }
-    dgraft_driver_answer_slot(driver, slot, &own);
+    dgraft_driver_answer_slot(driver, slot, said);
     if (slot->gathered != NULL) {
         dgraft_driver_release(dgraft_window_forget_payload(&driver->window, slot));
     }
@@ -54,9 +54,15 @@ static void apply_batch(struct dgraft_driver *driver, size_t commands, dgraft_in
             dgraft_sessions_remember(&driver->sessions, &head, applied->remembered);
         }
     }
+    if (driver->proposals_unanswered == 0 && driver->window.gathered == 0) {
+        driver->applied = last; /* nobody waits */
+        return;
+    }
+    struct dgraft_proposal_answer said = {.fate = DGRAFT_PROPOSAL_COMMITTED};
     while (driver->applied < last) {
-        struct dgraft_proposal_answer said = {.fate = DGRAFT_PROPOSAL_COMMITTED};
         driver->applied++;
+        said.position.index = 0;
+        said.remembered = NULL;
         if (next < commands && driver->apply_batch[next].position.index == driver->applied) {
             said.remembered = driver->apply_batch[next].remembered;
             next++;
@@ -171,18 +177,43 @@ static bool view_slot(struct dgraft_driver *driver, const struct window_slot *sl
     const uint8_t *payload = slot->record + DGRAFT_RECORD_HEADER_BYTES;
     *entry = (struct to_apply){.kind = slot->entry.kind,
                                .applied = {.position = {slot->entry.index, slot->entry.term},
-                                           .tag = slot->tag,
-                                           .log_time_ns = dgraft_get_u64(slot->record + 24),
+                                           .tag = dgraft_record_tag(slot->record),
+                                           .log_time_ns = dgraft_record_log_time_ns(slot->record),
                                            .payload = payload,
                                            .payload_bytes = slot->entry.payload_bytes,
                                            .proposal = slot->proposal != NULL ? slot->proposal->context : NULL}};
-    if ((slot->flags & DGRAFT_RECORD_IN_SESSION) != 0) {
+    if ((dgraft_record_flags(slot->record) & DGRAFT_RECORD_IN_SESSION) != 0) {
         split_head(entry, payload);
     }
     if (slot->gathered != NULL) {
         entry->applied.payload = gathered_payload(driver, slot);
     }
     return entry->applied.payload != NULL || entry->applied.payload_bytes == 0;
+}
+
+/* A command in one piece and in no session, which is what nearly all entries are, goes straight into the batch. */
+static bool is_plain(const struct window_slot *slot)
+{
+    return slot->entry.kind == DGRAFT_ENTRY_COMMAND && slot->gathered == NULL && dgraft_record_flags(slot->record) == 0;
+}
+
+static void take_plain(struct dgraft_driver *driver, size_t *commands, const struct window_slot *slot)
+{
+    struct dgraft_applied *applied = &driver->apply_batch[*commands];
+    applied->position.index = slot->entry.index;
+    applied->position.term = slot->entry.term;
+    applied->tag = dgraft_record_tag(slot->record);
+    applied->payload = slot->record + DGRAFT_RECORD_HEADER_BYTES;
+    applied->payload_bytes = slot->entry.payload_bytes;
+    applied->log_time_ns = dgraft_record_log_time_ns(slot->record);
+    applied->session = 0;
+    applied->sequence = 0;
+    applied->remembered = NULL;
+    applied->proposal = slot->proposal != NULL ? slot->proposal->context : NULL;
+    if (applied->log_time_ns > driver->sessions.log_time_ns) {
+        dgraft_sessions_advance(&driver->sessions, applied->log_time_ns);
+    }
+    (*commands)++;
 }
 
 /* Applies one batch from the window, up to `last`. Returns false when there is no memory. */
@@ -196,6 +227,10 @@ static bool apply_from_window(struct dgraft_driver *driver, dgraft_index last)
         struct to_apply entry;
         if (slot == NULL || slot->record == NULL) {
             break;
+        }
+        if (is_plain(slot)) {
+            take_plain(driver, &commands, slot);
+            continue;
         }
         bool in_scratch = slot->gathered != NULL && slot->gathered->piece_count != 1;
         if (in_scratch && commands > 0) {

@@ -127,6 +127,9 @@ enum dgraft_status dgraft_driver_propose(struct dgraft_driver *driver, struct dg
 /* Answers a proposal whose end is known without asking anybody, on any node. Returns false when it is not. */
 static bool settle(struct dgraft_driver *driver, struct dgraft_proposal *proposal)
 {
+    if (proposal->session == 0) {
+        return false;
+    }
     struct dgraft_proposal_answer said = {.leader = driver->leads ? driver->identity.node : 0};
     if (!dgraft_driver_settle(driver, proposal, &said)) {
         return false;
@@ -212,18 +215,23 @@ static void copy_payload(const struct dgraft_proposal *proposal, uint32_t payloa
     memset(at, 0, dgraft_record_padding(payload_bytes));
 }
 
-static void frame(struct dgraft_driver *driver, struct dgraft_record *record, struct dgraft_proposal *proposal)
+static void frame(struct dgraft_driver *driver, const struct dgraft_entry *entry, struct dgraft_proposal *proposal,
+                  uint64_t log_time_ns)
 {
-    bool small = is_small(driver, proposal, record->entry.payload_bytes);
-    size_t bytes = ring_bytes_of(driver, proposal, record->entry.payload_bytes);
-    struct window_slot slot = {
-        .entry = record->entry, .tag = record->tag, .flags = record->flags, .proposal = proposal};
+    const bool command = entry->kind == DGRAFT_ENTRY_COMMAND;
+    const struct dgraft_record record = {.entry = *entry,
+                                         .tag = command ? proposal->tag : 0,
+                                         .flags = command && proposal->session != 0 ? DGRAFT_RECORD_IN_SESSION : 0,
+                                         .log_time_ns = log_time_ns};
+    bool small = is_small(driver, proposal, entry->payload_bytes);
+    size_t bytes = ring_bytes_of(driver, proposal, entry->payload_bytes);
+    struct window_slot slot = {.entry = *entry, .proposal = proposal};
     uint8_t *at = dgraft_record_ring_take(&driver->ring, bytes, &slot.buffer);
-    dgraft_record_encode_header(record, at);
+    dgraft_record_encode_header(&record, at);
     slot.record = at;
     at += DGRAFT_RECORD_HEADER_BYTES;
     if (small) {
-        copy_payload(proposal, record->entry.payload_bytes, at);
+        copy_payload(proposal, entry->payload_bytes, at);
     } else {
         memcpy(at, proposal->made, proposal->made_bytes);
         slot.gathered = proposal;
@@ -238,18 +246,15 @@ static void frame(struct dgraft_driver *driver, struct dgraft_record *record, st
 void dgraft_driver_frame_proposals(struct dgraft_driver *driver, const struct dgraft_action_write *write)
 {
     const uint64_t log_time_ns = dgraft_driver_stamp(driver);
+    /* In a loop of its own: what was just stored by fields is slow to be read as a whole. */
     for (uint32_t i = 0; i < write->count; i++) {
-        uint32_t at = write->skip + i;
+        driver->group_entries[write->skip + i].index = write->first + i;
+        driver->group_entries[write->skip + i].term = write->entry_term;
+    }
+    for (uint32_t at = write->skip; at < write->skip + write->count; at++) {
         struct dgraft_proposal *proposal = driver->group[at];
-        struct dgraft_record record = {.entry = driver->group_entries[at], .log_time_ns = log_time_ns};
-        if (record.entry.kind == DGRAFT_ENTRY_COMMAND) {
-            record.tag = proposal->tag;
-            record.flags = proposal->session != 0 ? DGRAFT_RECORD_IN_SESSION : 0;
-        }
-        record.entry.index = write->first + i;
-        record.entry.term = write->entry_term;
         driver->group[at] = NULL;
-        frame(driver, &record, proposal);
+        frame(driver, &driver->group_entries[at], proposal, log_time_ns);
     }
 }
 

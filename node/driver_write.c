@@ -16,13 +16,10 @@ static void take_frame_entries(struct dgraft_driver *driver, const struct dgraft
     }
     for (uint32_t i = 0; i < write->count; i++) {
         const struct dgraft_entry *entry = &driver->frame_entries[write->skip + i];
-        struct window_slot slot = {.entry = *entry,
-                                   .tag = dgraft_get_u16(record + 6),
-                                   .flags = record[5],
-                                   .record = record,
-                                   .buffer = dgraft_buffer_keep(driver->frame_buffer)};
+        struct window_slot slot = {
+            .entry = *entry, .record = record, .buffer = dgraft_buffer_keep(driver->frame_buffer)};
         dgraft_window_push(&driver->window, &slot);
-        dgraft_driver_see_time(driver, dgraft_get_u64(record + 24));
+        dgraft_driver_see_time(driver, dgraft_record_log_time_ns(record));
         record += dgraft_record_bytes(entry->payload_bytes);
     }
     driver->arrived += write->count;

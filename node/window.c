@@ -2,16 +2,28 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* A slot that is asked for while so many others are filled arrives in time. */
-#define SLOTS_AHEAD 4u
+#define CACHE_LINE_BYTES 64u
 
 static const uint8_t zeros[8];
+
+_Static_assert(sizeof(struct window_slot) <= CACHE_LINE_BYTES, "a slot is one line of the cache");
+
+static struct window_slot *make_slots(size_t count)
+{
+    const size_t bytes = count * sizeof(struct window_slot);
+    struct window_slot *slots = aligned_alloc(CACHE_LINE_BYTES, bytes);
+    if (slots != NULL) {
+        memset(slots, 0, bytes);
+    }
+    return slots;
+}
 
 bool dgraft_window_open(struct window *window, dgraft_index next, size_t capacity_max)
 {
     *window = (struct window){.capacity = 256, .capacity_max = capacity_max, .first = next, .end = next};
-    window->slots = calloc(window->capacity, sizeof *window->slots);
+    window->slots = make_slots(window->capacity);
     return window->slots != NULL;
 }
 
@@ -38,7 +50,7 @@ bool dgraft_window_reserve(struct window *window, size_t count)
     while (capacity - held < count) {
         capacity *= 2;
     }
-    struct window_slot *slots = calloc(capacity, sizeof *slots);
+    struct window_slot *slots = make_slots(capacity);
     if (slots == NULL) {
         return false;
     }
@@ -51,27 +63,6 @@ bool dgraft_window_reserve(struct window *window, size_t count)
     return true;
 }
 
-/* What a slot adds to the memory held, beside a neighbour that may share its buffer. */
-static size_t weight(const struct window_slot *slot, const struct window_slot *neighbour)
-{
-    size_t bytes = slot->gathered != NULL ? slot->entry.payload_bytes : 0;
-    if (slot->buffer != NULL && (neighbour == NULL || neighbour->buffer != slot->buffer)) {
-        bytes += slot->buffer->capacity;
-    }
-    return bytes;
-}
-
-void dgraft_window_push(struct window *window, const struct window_slot *slot)
-{
-    assert(slot->entry.index == window->end);
-    assert((size_t)(window->end - window->first) < window->capacity);
-    window->bytes += weight(slot, dgraft_window_at(window, window->end - 1));
-    window->slots[window->end & (window->capacity - 1)] = *slot;
-    window->end++;
-    /* What lies a whole round behind is long out of the processor's cache. */
-    __builtin_prefetch(&window->slots[(window->end + SLOTS_AHEAD) & (window->capacity - 1)], 1);
-}
-
 struct window_slot dgraft_window_pop(struct window *window)
 {
     assert(window->first != window->end);
@@ -79,7 +70,8 @@ struct window_slot dgraft_window_pop(struct window *window)
     assert(newest != NULL);
     const struct window_slot slot = *newest;
     window->end--;
-    window->bytes -= weight(&slot, dgraft_window_at(window, window->end - 1));
+    window->gathered -= slot.gathered != NULL;
+    window->bytes -= dgraft_window_weight(&slot, dgraft_window_at(window, window->end - 1));
     return slot;
 }
 
@@ -95,6 +87,7 @@ struct dgraft_proposal *dgraft_window_forget_payload(struct window *window, stru
     struct dgraft_proposal *gathered = slot->gathered;
     assert(gathered != NULL);
     window->bytes -= slot->entry.payload_bytes;
+    window->gathered--;
     slot->gathered = NULL;
     slot->record = NULL;
     return gathered;
@@ -109,8 +102,8 @@ void dgraft_window_evict(struct window *window, dgraft_index durable, size_t byt
             break;
         }
         window->first++;
-        window->bytes -= weight(slot, dgraft_window_at(window, window->first));
-        __builtin_prefetch(&window->slots[(window->first + SLOTS_AHEAD) & (window->capacity - 1)], 0);
+        window->bytes -= dgraft_window_weight(slot, dgraft_window_at(window, window->first));
+        __builtin_prefetch(&window->slots[(window->first + WINDOW_SLOTS_AHEAD) & (window->capacity - 1)], 0);
         dgraft_buffer_release(slot->buffer);
     }
 }
@@ -145,12 +138,9 @@ bool dgraft_pieces_add(struct pieces *pieces, const void *bytes, size_t size)
     return true;
 }
 
-bool dgraft_pieces_add_slot(struct pieces *pieces, const struct window_slot *slot)
+bool dgraft_pieces_add_gathered(struct pieces *pieces, const struct window_slot *slot)
 {
-    if (slot->gathered == NULL) {
-        return dgraft_pieces_add(pieces, slot->record, dgraft_record_bytes(slot->entry.payload_bytes));
-    }
-    const size_t front = (slot->flags & DGRAFT_RECORD_IN_SESSION) != 0 ? DGRAFT_SESSION_BYTES : 0;
+    const size_t front = (dgraft_record_flags(slot->record) & DGRAFT_RECORD_IN_SESSION) != 0 ? DGRAFT_SESSION_BYTES : 0;
     if (!dgraft_pieces_add(pieces, slot->record, DGRAFT_RECORD_HEADER_BYTES + front)) {
         return false;
     }

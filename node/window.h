@@ -7,13 +7,16 @@
 #ifndef DGRAFT_NODE_WINDOW_H
 #define DGRAFT_NODE_WINDOW_H
 
+#include <assert.h>
 #include <dgraft/buffer.h>
 #include <dgraft/driver.h>
 
+/* A slot that is asked for while so many others are filled arrives in time. */
+#define WINDOW_SLOTS_AHEAD 4u
+
+/* Every command's slot is touched some five times: it is one line of the processor's cache. */
 struct window_slot {
     struct dgraft_entry entry;
-    uint16_t tag;
-    uint8_t flags;
     /* Header, and payload with padding; of what is gathered only the head of a session's command. NULL: no longer here
      */
     const uint8_t *record;
@@ -30,6 +33,7 @@ struct window {
     dgraft_index first; /* of the slots held; first == end: none */
     dgraft_index end;   /* one past the last */
     size_t bytes;       /* of the buffers and payloads held */
+    size_t gathered;    /* slots whose payload lies with its caller */
 };
 
 /* Makes an empty window whose next record is that of `next`. Returns false when there is no memory. */
@@ -51,8 +55,29 @@ static inline struct window_slot *dgraft_window_at(const struct window *window, 
     return &window->slots[index & (window->capacity - 1)];
 }
 
-/* Appends a slot (room was reserved); entry.index must be window->end. Takes over slot.buffer's reference. */
-void dgraft_window_push(struct window *window, const struct window_slot *slot);
+/* What a slot adds to the memory held, beside a neighbour that may share its buffer. */
+static inline size_t dgraft_window_weight(const struct window_slot *slot, const struct window_slot *neighbour)
+{
+    size_t bytes = slot->gathered != NULL ? slot->entry.payload_bytes : 0;
+    if (slot->buffer != NULL && (neighbour == NULL || neighbour->buffer != slot->buffer)) {
+        bytes += slot->buffer->capacity;
+    }
+    return bytes;
+}
+
+/* Appends a slot (room was reserved); entry.index must be window->end. Takes over slot.buffer's reference. In the
+ * header so that the slot is made where it will lie. */
+static inline void dgraft_window_push(struct window *window, const struct window_slot *slot)
+{
+    assert(slot->entry.index == window->end);
+    assert((size_t)(window->end - window->first) < window->capacity);
+    window->bytes += dgraft_window_weight(slot, dgraft_window_at(window, window->end - 1));
+    window->gathered += slot->gathered != NULL;
+    window->slots[window->end & (window->capacity - 1)] = *slot;
+    window->end++;
+    /* What lies a whole round behind is long out of the processor's cache. */
+    __builtin_prefetch(&window->slots[(window->end + WINDOW_SLOTS_AHEAD) & (window->capacity - 1)], 1);
+}
 
 /* Removes the newest slot and returns it: its buffer's reference and its proposals pass to the caller. */
 struct window_slot dgraft_window_pop(struct window *window);
@@ -74,11 +99,27 @@ struct pieces {
     size_t capacity;
 };
 
-/* Adds the bytes of a slot's record to pieces; neighbours in memory become one piece. Returns false when there is no
- * memory. The slot's record must be here. */
-bool dgraft_pieces_add_slot(struct pieces *pieces, const struct window_slot *slot);
-
-/* Adds bytes. Returns false when there is no memory. */
+/* Adds bytes; neighbours in memory become one piece. Returns false when there is no memory. */
 bool dgraft_pieces_add(struct pieces *pieces, const void *bytes, size_t size);
+
+/* Adds a slot's record with the pieces that its payload is gathered from. */
+bool dgraft_pieces_add_gathered(struct pieces *pieces, const struct window_slot *slot);
+
+/* Adds the bytes of a slot's record, which must be here. Returns false when there is no memory. */
+static inline bool dgraft_pieces_add_slot(struct pieces *pieces, const struct window_slot *slot)
+{
+    if (slot->gathered != NULL) {
+        return dgraft_pieces_add_gathered(pieces, slot);
+    }
+    const size_t size = dgraft_record_bytes(slot->entry.payload_bytes);
+    if (pieces->count > 0) {
+        struct iovec *last = &pieces->items[pieces->count - 1];
+        if ((const uint8_t *)last->iov_base + last->iov_len == slot->record) {
+            last->iov_len += size;
+            return true;
+        }
+    }
+    return dgraft_pieces_add(pieces, slot->record, size);
+}
 
 #endif

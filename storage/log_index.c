@@ -110,7 +110,7 @@ void dgraft_plan_begin(struct dgraft_plan *plan, dgraft_index keep, dgraft_term 
     plan->membership_count = 0;
 }
 
-bool dgraft_plan_entry(struct dgraft_plan *plan, const struct dgraft_entry *entry)
+bool dgraft_plan_note(struct dgraft_plan *plan, const struct dgraft_entry *entry)
 {
     if (entry->term != plan->last.term || plan->run_count == 0) {
         struct dgraft_term_run *runs = grown(plan->runs, &plan->run_capacity, plan->run_count + 1, sizeof *plan->runs);

@@ -67,8 +67,18 @@ uint64_t dgraft_log_bytes_after(const struct dgraft_log *log, dgraft_index index
 /* Empties a plan and keeps its memory. keep_term is that of `keep`, from wherever it is known. */
 void dgraft_plan_begin(struct dgraft_plan *plan, dgraft_index keep, dgraft_term keep_term);
 
+/* Takes an entry that begins a run of terms or is a membership. Returns false when memory is short. */
+DGRAFT_MUST_USE bool dgraft_plan_note(struct dgraft_plan *plan, const struct dgraft_entry *entry);
+
 /* Takes the next entry. Returns false when memory is short. */
-DGRAFT_MUST_USE bool dgraft_plan_entry(struct dgraft_plan *plan, const struct dgraft_entry *entry);
+DGRAFT_MUST_USE static inline bool dgraft_plan_entry(struct dgraft_plan *plan, const struct dgraft_entry *entry)
+{
+    if (entry->term != plan->last.term || plan->run_count == 0 || entry->kind == DGRAFT_ENTRY_MEMBERSHIP) {
+        return dgraft_plan_note(plan, entry);
+    }
+    plan->last.index = entry->index;
+    return true;
+}
 void dgraft_plan_free(struct dgraft_plan *plan);
 
 /* Makes room for a plan. Returns false when memory is short. */

@@ -1,6 +1,5 @@
 #include <dgraft/buffer.h>
 
-#include <assert.h>
 #include <stdlib.h>
 
 static void heap_free(struct dgraft_buffer *buffer)
@@ -20,22 +19,4 @@ struct dgraft_buffer *dgraft_buffer_new(size_t capacity)
     *buffer = (struct dgraft_buffer){
         .bytes = (uint8_t *)(buffer + 1), .capacity = capacity, .references = 1, .free = heap_free};
     return buffer;
-}
-
-struct dgraft_buffer *dgraft_buffer_keep(struct dgraft_buffer *buffer)
-{
-    assert(buffer->references > 0);
-    buffer->references++;
-    return buffer;
-}
-
-void dgraft_buffer_release(struct dgraft_buffer *buffer)
-{
-    if (buffer == NULL) {
-        return;
-    }
-    assert(buffer->references > 0);
-    if (--buffer->references == 0) {
-        buffer->free(buffer);
-    }
 }

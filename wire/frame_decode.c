@@ -68,18 +68,16 @@ static enum dgraft_refusal get_entries(struct dgraft_frame *frame, struct dgraft
     const uint8_t *at = frame->records;
     size_t left = frame->records_bytes;
     for (uint32_t i = 0; i < append->count; i++) {
-        struct dgraft_record record;
+        struct dgraft_entry *entry = &entries[i];
         size_t consumed = 0;
-        const enum dgraft_refusal refusal = dgraft_record_decode(at, left, &record, &consumed);
+        const enum dgraft_refusal refusal = dgraft_record_check(at, left, entry, &consumed);
         if (refusal != DGRAFT_ACCEPT) {
             return refusal == DGRAFT_REFUSAL_SHORT ? DGRAFT_REFUSAL_COUNT : refusal;
         }
-        if (record.entry.index != last.index + 1 || record.entry.term < last.term ||
-            record.entry.term > frame->header.term) {
+        if (entry->index != last.index + 1 || entry->term < last.term || entry->term > frame->header.term) {
             return DGRAFT_REFUSAL_ORDER;
         }
-        last = (struct dgraft_position){record.entry.index, record.entry.term};
-        entries[i] = record.entry;
+        last = (struct dgraft_position){entry->index, entry->term};
         at += consumed;
         left -= consumed;
     }

@@ -22,25 +22,15 @@ _Static_assert(AT_HEADER_CHECKSUM + 4 == DGRAFT_RECORD_HEADER_BYTES, "the header
 _Static_assert(DGRAFT_RECORD_HEADER_BYTES % 8 == 0, "records that stand one behind the other stay aligned");
 _Static_assert(DGRAFT_RECORD_PAYLOAD_MAX <= UINT32_MAX - 7, "a padded payload fits 32 bits");
 
-size_t dgraft_record_padding(uint32_t payload_bytes)
-{
-    return (8u - payload_bytes % 8u) % 8u;
-}
-
-size_t dgraft_record_bytes(uint32_t payload_bytes)
-{
-    return DGRAFT_RECORD_HEADER_BYTES + (size_t)payload_bytes + dgraft_record_padding(payload_bytes);
-}
-
 void dgraft_record_encode_header(const struct dgraft_record *record, uint8_t out[DGRAFT_RECORD_HEADER_BYTES])
 {
     const struct dgraft_entry *entry = &record->entry;
     assert(entry->payload_bytes <= DGRAFT_RECORD_PAYLOAD_MAX);
     assert(entry->index > 0 && entry->term > 0);
-    dgraft_put_u32(out + AT_PAYLOAD_BYTES, entry->payload_bytes);
-    out[AT_KIND] = (uint8_t)entry->kind;
-    out[AT_FLAGS] = record->flags;
-    dgraft_put_u16(out + AT_TAG, record->tag);
+    /* Four fields in one store: the checksum reads them back eight bytes at a time. */
+    dgraft_put_u64(out + AT_PAYLOAD_BYTES, (uint64_t)entry->payload_bytes | (uint64_t)entry->kind << (8 * AT_KIND) |
+                                               (uint64_t)record->flags << (8 * AT_FLAGS) |
+                                               (uint64_t)record->tag << (8 * AT_TAG));
     dgraft_put_u64(out + AT_INDEX, entry->index);
     dgraft_put_u64(out + AT_TERM, entry->term);
     dgraft_put_u64(out + AT_LOG_TIME, record->log_time_ns);
@@ -75,20 +65,22 @@ static enum dgraft_refusal check_session_header(uint8_t kind, uint8_t flags, uin
     return DGRAFT_ACCEPT;
 }
 
-static enum dgraft_refusal check_session_payload(const struct dgraft_record *record, const uint8_t *payload)
+static enum dgraft_refusal check_session_payload(uint8_t kind, uint8_t flags, const uint8_t *payload,
+                                                 uint32_t payload_bytes)
 {
     struct dgraft_session_head head;
     struct dgraft_session_entry entry;
-    if (record->flags != 0) {
-        return dgraft_session_head_decode(payload, record->entry.payload_bytes, &head);
+    if (flags != 0) {
+        return dgraft_session_head_decode(payload, payload_bytes, &head);
     }
-    if (record->entry.kind == DGRAFT_ENTRY_SESSION) {
-        return dgraft_session_entry_decode(payload, record->entry.payload_bytes, &entry);
+    if (kind == DGRAFT_ENTRY_SESSION) {
+        return dgraft_session_entry_decode(payload, payload_bytes, &entry);
     }
     return DGRAFT_ACCEPT;
 }
 
-enum dgraft_refusal dgraft_record_decode_header(const uint8_t *bytes, size_t size, struct dgraft_record *out)
+/* Checks a header, and fills in the entry. */
+static enum dgraft_refusal check_header(const uint8_t *bytes, size_t size, struct dgraft_entry *out)
 {
     if (size < DGRAFT_RECORD_HEADER_BYTES) {
         return DGRAFT_REFUSAL_SHORT;
@@ -105,39 +97,49 @@ enum dgraft_refusal dgraft_record_decode_header(const uint8_t *bytes, size_t siz
     }
     const dgraft_index index = dgraft_get_u64(bytes + AT_INDEX);
     const dgraft_term term = dgraft_get_u64(bytes + AT_TERM);
-    const uint64_t log_time_ns = dgraft_get_u64(bytes + AT_LOG_TIME);
     if (index == 0 || index > DGRAFT_RECORD_NUMBER_MAX || term == 0 || term > DGRAFT_RECORD_NUMBER_MAX ||
-        log_time_ns > DGRAFT_RECORD_NUMBER_MAX) {
+        dgraft_record_log_time_ns(bytes) > DGRAFT_RECORD_NUMBER_MAX) {
         return DGRAFT_REFUSAL_FIELD;
     }
-    const enum dgraft_refusal refusal = check_session_header(bytes[AT_KIND], bytes[AT_FLAGS], payload_bytes);
-    if (refusal != DGRAFT_ACCEPT) {
-        return refusal;
-    }
-    *out = (struct dgraft_record){.entry = {.index = index,
-                                            .term = term,
-                                            .payload_bytes = payload_bytes,
-                                            .checksum = dgraft_get_u32(bytes + AT_PAYLOAD_CHECKSUM),
-                                            .kind = (enum dgraft_entry_kind)bytes[AT_KIND]},
-                                  .tag = dgraft_get_u16(bytes + AT_TAG),
-                                  .flags = bytes[AT_FLAGS],
-                                  .log_time_ns = log_time_ns};
-    return DGRAFT_ACCEPT;
+    *out = (struct dgraft_entry){.index = index,
+                                 .term = term,
+                                 .payload_bytes = payload_bytes,
+                                 .checksum = dgraft_get_u32(bytes + AT_PAYLOAD_CHECKSUM),
+                                 .kind = (enum dgraft_entry_kind)bytes[AT_KIND]};
+    return check_session_header(bytes[AT_KIND], bytes[AT_FLAGS], payload_bytes);
 }
 
-enum dgraft_refusal dgraft_record_decode(const uint8_t *bytes, size_t size, struct dgraft_record *out, size_t *consumed)
+/* What a record says beside its entry. */
+static void fill_in(const uint8_t *bytes, struct dgraft_record *out)
 {
-    enum dgraft_refusal refusal = dgraft_record_decode_header(bytes, size, out);
+    out->tag = dgraft_record_tag(bytes);
+    out->flags = dgraft_record_flags(bytes);
+    out->log_time_ns = dgraft_record_log_time_ns(bytes);
+    out->payload = NULL;
+}
+
+enum dgraft_refusal dgraft_record_decode_header(const uint8_t *bytes, size_t size, struct dgraft_record *out)
+{
+    const enum dgraft_refusal refusal = check_header(bytes, size, &out->entry);
+    if (refusal == DGRAFT_ACCEPT) {
+        fill_in(bytes, out);
+    }
+    return refusal;
+}
+
+enum dgraft_refusal dgraft_record_check(const uint8_t *bytes, size_t size, struct dgraft_entry *out, size_t *consumed)
+{
+    const enum dgraft_refusal refusal = check_header(bytes, size, out);
     if (refusal != DGRAFT_ACCEPT) {
         return refusal;
     }
-    const uint32_t payload_bytes = out->entry.payload_bytes;
+    const uint32_t payload_bytes = out->payload_bytes;
     const size_t whole = dgraft_record_bytes(payload_bytes);
     if (size < whole) {
         return DGRAFT_REFUSAL_SHORT;
     }
     const uint8_t *payload = bytes + DGRAFT_RECORD_HEADER_BYTES;
-    if (dgraft_crc32c(0, payload, payload_bytes) != out->entry.checksum) {
+    if (dgraft_crc32c(0, payload, payload_bytes) != out->checksum) {
         return DGRAFT_REFUSAL_CHECKSUM;
     }
     for (const uint8_t *at = payload + payload_bytes; at < bytes + whole; at++) {
@@ -145,11 +147,19 @@ enum dgraft_refusal dgraft_record_decode(const uint8_t *bytes, size_t size, stru
             return DGRAFT_REFUSAL_PADDING;
         }
     }
-    refusal = check_session_payload(out, payload);
+    *consumed = whole;
+    return check_session_payload(bytes[AT_KIND], bytes[AT_FLAGS], payload, payload_bytes);
+}
+
+enum dgraft_refusal dgraft_record_decode(const uint8_t *bytes, size_t size, struct dgraft_record *out, size_t *consumed)
+{
+    size_t whole = 0;
+    const enum dgraft_refusal refusal = dgraft_record_check(bytes, size, &out->entry, &whole);
     if (refusal != DGRAFT_ACCEPT) {
         return refusal;
     }
-    out->payload = payload;
+    fill_in(bytes, out);
+    out->payload = bytes + DGRAFT_RECORD_HEADER_BYTES;
     if (consumed != NULL) {
         *consumed = whole;
     }

@@ -5,6 +5,7 @@
 #ifndef DGRAFT_BUFFER_H
 #define DGRAFT_BUFFER_H
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,10 +26,24 @@ struct dgraft_buffer {
 struct dgraft_buffer *dgraft_buffer_new(size_t capacity);
 
 /* Adds a reference and returns the buffer. */
-struct dgraft_buffer *dgraft_buffer_keep(struct dgraft_buffer *buffer);
+static inline struct dgraft_buffer *dgraft_buffer_keep(struct dgraft_buffer *buffer)
+{
+    assert(buffer->references > 0);
+    buffer->references++;
+    return buffer;
+}
 
 /* Gives one reference back; the last one frees it. NULL is ignored. */
-void dgraft_buffer_release(struct dgraft_buffer *buffer);
+static inline void dgraft_buffer_release(struct dgraft_buffer *buffer)
+{
+    if (buffer == NULL) {
+        return;
+    }
+    assert(buffer->references > 0);
+    if (--buffer->references == 0) {
+        buffer->free(buffer);
+    }
+}
 
 #ifdef __cplusplus
 }

@@ -44,11 +44,17 @@ struct dgraft_record {
 /* CRC32C (Castagnoli). Pass 0 to begin; pass a result to go on: crc(crc(0, a), b) is that of a followed by b. */
 uint32_t dgraft_crc32c(uint32_t crc, const void *bytes, size_t size);
 
-/* Returns what a record of this payload takes: header, payload, padding. */
-size_t dgraft_record_bytes(uint32_t payload_bytes);
-
 /* Returns how many zero bytes follow this payload, 0 to 7. */
-size_t dgraft_record_padding(uint32_t payload_bytes);
+static inline size_t dgraft_record_padding(uint32_t payload_bytes)
+{
+    return (8u - payload_bytes % 8u) % 8u;
+}
+
+/* Returns what a record of this payload takes: header, payload, padding. */
+static inline size_t dgraft_record_bytes(uint32_t payload_bytes)
+{
+    return DGRAFT_RECORD_HEADER_BYTES + (size_t)payload_bytes + dgraft_record_padding(payload_bytes);
+}
 
 /* Writes the header's 40 bytes. record->entry.checksum must hold the payload's CRC. */
 void dgraft_record_encode_header(const struct dgraft_record *record, uint8_t out[DGRAFT_RECORD_HEADER_BYTES]);
@@ -61,6 +67,9 @@ uint32_t dgraft_record_payload_checksum(const struct iovec *pieces, size_t count
  * Returns DGRAFT_ACCEPT or the reason of the refusal; out is then undefined. */
 enum dgraft_refusal dgraft_record_decode(const uint8_t *bytes, size_t size, struct dgraft_record *out,
                                          size_t *consumed);
+
+/* The same checks for whoever wants the entry alone; here *consumed must be somewhere. */
+enum dgraft_refusal dgraft_record_check(const uint8_t *bytes, size_t size, struct dgraft_entry *out, size_t *consumed);
 
 /* The same for a header alone: 40 bytes are enough, the payload is neither needed nor checked; out->payload is NULL. */
 enum dgraft_refusal dgraft_record_decode_header(const uint8_t *bytes, size_t size, struct dgraft_record *out);
@@ -100,6 +109,22 @@ static inline uint32_t dgraft_get_u32(const uint8_t *at)
 static inline uint64_t dgraft_get_u64(const uint8_t *at)
 {
     return (uint64_t)dgraft_get_u32(at) | (uint64_t)dgraft_get_u32(at + 4) << 32;
+}
+
+/* Single fields of a header that was framed or checked here. */
+static inline uint8_t dgraft_record_flags(const uint8_t *header)
+{
+    return header[5];
+}
+
+static inline uint16_t dgraft_record_tag(const uint8_t *header)
+{
+    return dgraft_get_u16(header + 6);
+}
+
+static inline uint64_t dgraft_record_log_time_ns(const uint8_t *header)
+{
+    return dgraft_get_u64(header + 24);
 }
 
 #ifdef __cplusplus
