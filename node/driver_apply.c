@@ -296,6 +296,8 @@ static bool apply_from_storage(struct dgraft_driver *driver, dgraft_index last)
     for (; index < first + count; index++) {
         struct to_apply entry;
         offset += view_record(driver->apply_scratch + offset, used - offset, &entry);
+        const struct window_slot *slot = dgraft_window_at(&driver->window, index);
+        entry.applied.proposal = slot != NULL && slot->proposal != NULL ? slot->proposal->context : NULL;
         if (!take_entry(driver, &commands, &entry)) {
             break;
         }

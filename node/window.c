@@ -22,7 +22,7 @@ static struct window_slot *make_slots(size_t count)
 
 bool dgraft_window_open(struct window *window, dgraft_index next, size_t capacity_max)
 {
-    *window = (struct window){.capacity = 256, .capacity_max = capacity_max, .first = next, .end = next};
+    *window = (struct window){.capacity = 256, .capacity_max = capacity_max, .first = next, .end = next, .kept = next};
     window->slots = make_slots(window->capacity);
     return window->slots != NULL;
 }
@@ -70,6 +70,7 @@ struct window_slot dgraft_window_pop(struct window *window)
     assert(newest != NULL);
     const struct window_slot slot = *newest;
     window->end--;
+    window->kept = window->kept < window->end ? window->kept : window->end;
     window->gathered -= slot.gathered != NULL;
     window->bytes -= dgraft_window_weight(&slot, dgraft_window_at(window, window->end - 1));
     return slot;
@@ -80,6 +81,7 @@ void dgraft_window_restart(struct window *window, dgraft_index next)
     assert(window->first == window->end);
     window->first = next;
     window->end = next;
+    window->kept = next;
 }
 
 struct dgraft_proposal *dgraft_window_forget_payload(struct window *window, struct window_slot *slot)
@@ -93,12 +95,43 @@ struct dgraft_proposal *dgraft_window_forget_payload(struct window *window, stru
     return gathered;
 }
 
+/* Forgets a record between others. Its buffer is counted once for each run of neighbours that share it. */
+static void forget_record(struct window *window, struct window_slot *slot)
+{
+    const struct window_slot *before = dgraft_window_at(window, slot->entry.index - 1);
+    const struct window_slot *behind = dgraft_window_at(window, slot->entry.index + 1);
+    struct dgraft_buffer *buffer = slot->buffer;
+    slot->record = NULL;
+    slot->buffer = NULL;
+    if (buffer == NULL) {
+        return;
+    }
+    window->bytes -= buffer->capacity;
+    window->bytes += before != NULL && before->buffer == buffer ? buffer->capacity : 0;
+    window->bytes += behind != NULL && behind->buffer == buffer ? buffer->capacity : 0;
+    dgraft_buffer_release(buffer);
+}
+
+/* Goes on behind a proposal that waits: forgets records, and leaves the slots. */
+static void forget_behind(struct window *window, dgraft_index durable, size_t bytes_max)
+{
+    dgraft_index index = window->kept > window->first ? window->kept : window->first;
+    for (; index != window->end && index <= durable && window->bytes > bytes_max; index++) {
+        struct window_slot *slot = dgraft_window_at(window, index);
+        assert(slot != NULL);
+        forget_record(window, slot);
+    }
+    window->kept = index;
+}
+
 void dgraft_window_evict(struct window *window, dgraft_index durable, size_t bytes_max)
 {
-    while (window->first != window->end && window->first <= durable && window->bytes > bytes_max) {
+    while (window->first != window->end && window->first <= durable &&
+           (window->bytes > bytes_max || window->first < window->kept)) {
         struct window_slot *slot = dgraft_window_at(window, window->first);
         assert(slot != NULL);
         if (slot->proposal != NULL || slot->gathered != NULL) {
+            forget_behind(window, durable, bytes_max);
             break;
         }
         window->first++;

@@ -2,7 +2,9 @@
  *
  * A record is a view into a counted buffer: the datagram it arrived in, or a chunk of the ring where this node framed
  * it. A large proposal's payload stays where its caller has it (`gathered`) until it is durable and applied. What is
- * durable may be forgotten at any time, oldest first: storage has it.
+ * durable may be forgotten at any time, oldest first: storage has it. Whoever waits for an answer keeps a slot, not
+ * the memory of a record: a deposed leader that could give up nothing behind its oldest proposal would have no room for
+ * what has to come in for that to be answered.
  */
 #ifndef DGRAFT_NODE_WINDOW_H
 #define DGRAFT_NODE_WINDOW_H
@@ -32,6 +34,7 @@ struct window {
     size_t capacity_max;
     dgraft_index first; /* of the slots held; first == end: none */
     dgraft_index end;   /* one past the last */
+    dgraft_index kept;  /* up to here records were forgotten whose proposals wait */
     size_t bytes;       /* of the buffers and payloads held */
     size_t gathered;    /* slots whose payload lies with its caller */
 };
@@ -88,8 +91,8 @@ void dgraft_window_restart(struct window *window, dgraft_index next);
 /* Gives a gathered payload back to its caller: from then on only storage has the record. */
 struct dgraft_proposal *dgraft_window_forget_payload(struct window *window, struct window_slot *slot);
 
-/* Forgets records at most at `durable`, oldest first, until at most bytes_max are held. Stops at one whose proposal
- * is not done. */
+/* Forgets records at most at `durable`, oldest first, until at most bytes_max are held. A slot whose proposal is not
+ * done stays, without its record; its payload, where that lies with its caller, stays there. */
 void dgraft_window_evict(struct window *window, dgraft_index durable, size_t bytes_max);
 
 /* Room for pieces of consecutive records. */

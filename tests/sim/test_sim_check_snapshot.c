@@ -286,6 +286,65 @@ Test(snapshots, that_are_sent_are_on_the_senders_disk)
     expect(&world, "I-SNAP", "sends a snapshot");
 }
 
+/* Node 3 tells the leader how much it has of a snapshot of `index`. */
+static void acknowledge(struct world *world, dgraft_index index, uint64_t bytes)
+{
+    uint8_t head[DGRAFT_FRAME_HEAD_MAX];
+    const struct dgraft_frame_header header = {.cluster = 9, .to = dgraft_node_set_of(1)};
+    const struct dgraft_message message = {
+        .type = DGRAFT_MESSAGE_SNAPSHOT_ACK,
+        .from = 3,
+        .term = 2,
+        .u.snapshot_ack = {
+            .snapshot = {.position = {index, 2}, .size = 1000, .digest = 7}, .round = 1, .offset = bytes}};
+    const size_t size = dgraft_frame_encode(&header, &message, NULL, 0, head);
+    cr_assert_gt(size, 0u);
+    sim_check_sent(&world->check, 3, 1, head, size);
+}
+
+/* Node 3 syncs the first bytes of a snapshot of (3, 2). */
+static void sync_part(struct world *world, uint64_t bytes)
+{
+    const struct dgraft_snapshot_header header = {.snapshot = {.position = {3, 2}, .size = 1000, .digest = 7},
+                                                  .chunk_bytes = 100};
+    uint8_t file[DGRAFT_BLOCK_BYTES + 1000] = {0};
+    dgraft_snapshot_encode(&header, file);
+    sim_check_synced(&world->check, 3, "data/snapshot.part", file, DGRAFT_BLOCK_BYTES, 0, DGRAFT_BLOCK_BYTES);
+    sim_check_synced(&world->check, 3, "data/snapshot.part", file, DGRAFT_BLOCK_BYTES + bytes, DGRAFT_BLOCK_BYTES,
+                     DGRAFT_BLOCK_BYTES + bytes);
+}
+
+Test(snapshots, whose_parts_are_acknowledged_are_on_the_disk)
+{
+    struct world world;
+    open_world(&world);
+    acknowledge(&world, 3, 0);
+    sync_part(&world, 300);
+    acknowledge(&world, 3, 300);
+    cr_assert_not(sim_check_broken(&world.check), "%s", world.check.finding);
+    acknowledge(&world, 3, 301);
+    expect(&world, "I-DUR", "301 bytes of a snapshot of 3; sure are 300");
+    open_world(&world);
+    sync_part(&world, 300);
+    acknowledge(&world, 2, 300);
+    expect(&world, "I-DUR", "300 bytes of a snapshot of 2; sure are 300 of one of 3");
+}
+
+Test(snapshots, that_a_node_goes_on_with_are_on_the_disk)
+{
+    struct world world;
+    uint8_t file[DGRAFT_BLOCK_BYTES + 400] = {0};
+    const struct dgraft_snapshot_header header = {.snapshot = {.position = {3, 2}, .size = 1000, .digest = 7},
+                                                  .chunk_bytes = 100};
+    struct dgraft_core_status status = {.receiving = header.snapshot, .received_bytes = 300};
+    dgraft_snapshot_encode(&header, file);
+    open_world(&world);
+    sim_check_part(&world.check, 3, file, sizeof file, DGRAFT_BLOCK_BYTES + 300, &status);
+    cr_assert_not(sim_check_broken(&world.check), "%s", world.check.finding);
+    sim_check_part(&world.check, 3, file, sizeof file, DGRAFT_BLOCK_BYTES + 299, &status);
+    expect(&world, "I-DUR", "goes on behind 300 bytes of a snapshot of 3, and 299 are sure");
+}
+
 Test(snapshots, say_all_of_a_machine_and_nothing_that_was_not_written)
 {
     struct dgraft_snapshot_writer writer = {.bytes = NULL};

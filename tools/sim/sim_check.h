@@ -46,6 +46,8 @@ struct sim_ghost {
     dgraft_index capacity;
     dgraft_index last;
     struct dgraft_position snapshot; /* the newest whose name would survive any crash */
+    struct dgraft_snapshot part;     /* what it synced last of a snapshot being received */
+    uint64_t part_bytes;             /* so many of it would survive any crash */
     uint64_t stored_digest;          /* of the leader's snapshot that it acknowledged last since it started */
     uint64_t stored;                 /* bytes of it */
     bool stored_whole;
@@ -182,9 +184,15 @@ dgraft_index sim_check_read_made(const struct sim_check *check);
 /* A name is sure on a node's disk, and this is what the disk holds of its file. Only snapshots are looked at. */
 void sim_check_named(struct sim_check *check, dgraft_node_id node, const char *path, const uint8_t *bytes,
                      uint64_t size);
-/* A node has opened, and `bytes` are what it has of a leader's snapshot: it goes on with them. */
+/* A node has synced a part of a leader's snapshot: of the file, `begin` to `end` were written since the sync before. */
+void sim_check_part_synced(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t begin,
+                           uint64_t end);
+
+/* A node has opened, and `bytes` are what it has of a leader's snapshot, synced up to `synced_end`: it goes on with
+ * them. */
 void sim_check_part(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t size,
-                    const struct dgraft_core_status *status);
+                    uint64_t synced_end, const struct dgraft_core_status *status);
+
 /* A node's state machine has taken up a snapshot, in the turn before, or by opening. */
 void sim_check_restored(struct sim_check *check, dgraft_node_id node, const struct sim_machine *machine);
 /* A turn, or the opening, has ended with so much applied and this state. */

@@ -247,6 +247,10 @@ void sim_check_synced(struct sim_check *check, dgraft_node_id node, const char *
         state_synced(check, node, bytes, size);
         return;
     }
+    if (strcmp(name, "snapshot.part") == 0) {
+        sim_check_part_synced(check, node, bytes, begin, end);
+        return;
+    }
     if (strncmp(name, "snapshot", 8) == 0) {
         return; /* it counts when it has its name */
     }

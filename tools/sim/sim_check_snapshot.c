@@ -91,16 +91,52 @@ void sim_check_named(struct sim_check *check, dgraft_node_id node, const char *p
     }
 }
 
-void sim_check_part(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t size,
-                    const struct dgraft_core_status *status)
+void sim_check_part_synced(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t begin,
+                           uint64_t end)
 {
+    struct sim_ghost *ghost = &check->ghosts[node];
+    struct dgraft_snapshot_header header;
+
+    if (end < DGRAFT_BLOCK_BYTES || begin >= end) {
+        return;
+    }
+    dgraft_snapshot_decode(bytes, DGRAFT_BLOCK_BYTES, &header);
+    if (begin < DGRAFT_BLOCK_BYTES) { /* another file */
+        ghost->part = header.snapshot;
+        ghost->part_bytes = 0;
+    }
+    if (end - DGRAFT_BLOCK_BYTES > ghost->part_bytes) {
+        ghost->part_bytes = end - DGRAFT_BLOCK_BYTES;
+    }
+}
+
+/* Whether a node says no more of a snapshot than would survive any crash: a part of it, or all of it under its name. */
+static bool is_sure(const struct sim_ghost *ghost, const struct dgraft_snapshot *snapshot, uint64_t bytes)
+{
+    return bytes == 0 || snapshot->position.index <= ghost->snapshot.index ||
+           (dgraft_snapshot_equal(&ghost->part, snapshot) && bytes <= ghost->part_bytes);
+}
+
+void sim_check_part(struct sim_check *check, dgraft_node_id node, const uint8_t *bytes, uint64_t size,
+                    uint64_t synced_end, const struct dgraft_core_status *status)
+{
+    struct sim_ghost *ghost = &check->ghosts[node];
     struct dgraft_snapshot_header header = {.refusal = DGRAFT_REFUSAL_EMPTY};
 
     if (size >= DGRAFT_BLOCK_BYTES) {
         dgraft_snapshot_decode(bytes, DGRAFT_BLOCK_BYTES, &header);
     }
+    /* It may be an older file, which a crash has brought back: its unlinking was not sure. */
+    ghost->part = header.snapshot;
+    ghost->part_bytes = synced_end > DGRAFT_BLOCK_BYTES ? synced_end - DGRAFT_BLOCK_BYTES : 0;
+    if (!is_sure(ghost, &status->receiving, status->received_bytes)) {
+        sim_check_fail(check, "I-DUR: node %u goes on behind %llu bytes of a snapshot of %llu, and %llu are sure", node,
+                       (unsigned long long)status->received_bytes, (unsigned long long)status->receiving.position.index,
+                       (unsigned long long)ghost->part_bytes);
+        return;
+    }
     if (header.refusal != DGRAFT_ACCEPT || size <= DGRAFT_BLOCK_BYTES + (uint64_t)header.chunk_bytes ||
-        header.snapshot.position.index <= check->ghosts[node].snapshot.index) {
+        header.snapshot.position.index <= ghost->snapshot.index) {
         return;
     }
     /* The write under way is in doubt, and none was larger than the header says. */
@@ -238,6 +274,14 @@ bool sim_check_stored(struct sim_check *check, const struct dgraft_frame *frame)
     if (ack->offset > ack->snapshot.size) {
         return sim_check_fail(check, "I-SNAP: node %u has stored %llu bytes of a snapshot of %llu", frame->header.from,
                               (unsigned long long)ack->offset, (unsigned long long)ack->snapshot.size);
+    }
+    if (!is_sure(ghost, &ack->snapshot, ack->offset)) {
+        return sim_check_fail(check,
+                              "I-DUR: node %u says that it has %llu bytes of a snapshot of %llu; sure are %llu of "
+                              "one of %llu",
+                              frame->header.from, (unsigned long long)ack->offset,
+                              (unsigned long long)ack->snapshot.position.index, (unsigned long long)ghost->part_bytes,
+                              (unsigned long long)ghost->part.position.index);
     }
     if (ghost->stored_digest == ack->snapshot.digest) {
         check->counts->of[SIM_COUNT_SNAPSHOT_REFUSED] += ack->offset == 0 && ghost->stored > 0;

@@ -460,6 +460,9 @@ static int fs_sync(struct dgraft_fs *fs, int file)
         inode->unsure_begin = 0;
         inode->unsure_end = 0;
     }
+    if (begin < end && end > inode->synced_end) {
+        inode->synced_end = end;
+    }
     if (disk->synced != NULL && begin < end) {
         disk->synced(disk->context, path_of(disk, handle), inode->now, inode->now_size, begin, end);
     }

@@ -48,6 +48,7 @@ struct sim_inode {
     uint64_t dirty_end;
     uint64_t unsure_begin; /* the same, but a sync that fails does not end it */
     uint64_t unsure_end;
+    uint64_t synced_end; /* up to here it was written and synced at some time */
     bool sync_failed;
 };
 
@@ -118,6 +119,9 @@ void sim_disk_rot(struct sim_disk *disk, const char *path, uint64_t offset, uint
 
 /* Returns the bytes that a reader of this file sees and their size; NULL when there is no such file. */
 const uint8_t *sim_disk_peek(const struct sim_disk *disk, const char *path, uint64_t *size);
+
+/* Returns up to where such a file was ever synced: what is behind may be what a crash made of it. 0: no such file. */
+uint64_t sim_disk_synced_end(const struct sim_disk *disk, const char *path);
 
 /* The process is gone, the machine is not: open files are closed, the page cache stays. */
 void sim_disk_kill(struct sim_disk *disk);

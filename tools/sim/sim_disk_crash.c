@@ -163,14 +163,29 @@ void sim_disk_rot(struct sim_disk *disk, const char *path, uint64_t offset, uint
     }
 }
 
-const uint8_t *sim_disk_peek(const struct sim_disk *disk, const char *path, uint64_t *size)
+static const struct sim_inode *find(const struct sim_disk *disk, const char *path)
 {
     for (int i = 0; i < SIM_DISK_FILES_MAX; i++) {
         const struct sim_name *name = &disk->names[i];
         if (name->now >= 0 && name->path[0] != '\0' && strcmp(name->path, path) == 0) {
-            *size = disk->inodes[name->now].now_size;
-            return disk->inodes[name->now].now;
+            return &disk->inodes[name->now];
         }
     }
     return NULL;
+}
+
+const uint8_t *sim_disk_peek(const struct sim_disk *disk, const char *path, uint64_t *size)
+{
+    const struct sim_inode *inode = find(disk, path);
+    if (inode == NULL) {
+        return NULL;
+    }
+    *size = inode->now_size;
+    return inode->now;
+}
+
+uint64_t sim_disk_synced_end(const struct sim_disk *disk, const char *path)
+{
+    const struct sim_inode *inode = find(disk, path);
+    return inode == NULL ? 0 : inode->synced_end;
 }

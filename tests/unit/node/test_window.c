@@ -29,7 +29,7 @@ static size_t bytes_held(const struct window *window)
     const struct dgraft_buffer *before = NULL;
     for (dgraft_index index = window->first; index != window->end; index++) {
         const struct window_slot *slot = held_at(window, index);
-        if (slot->buffer != before) {
+        if (slot->buffer != NULL && slot->buffer != before) {
             bytes += slot->buffer->capacity;
         }
         if (slot->gathered != NULL) {
@@ -40,10 +40,24 @@ static size_t bytes_held(const struct window *window)
     return bytes;
 }
 
+/* The oldest proposals get their answers, and their payloads back. */
+static void answer_some(struct window *window, dgraft_index count)
+{
+    for (dgraft_index index = window->first; index != window->end && index < window->first + count; index++) {
+        struct window_slot *slot = held_at(window, index);
+        slot->proposal = NULL;
+        if (slot->gathered != NULL) {
+            (void)dgraft_window_forget_payload(window, slot);
+        }
+    }
+}
+
 Test(window, counts_each_buffer_once_through_any_pushes_pops_and_evictions)
 {
     struct window window;
     struct dgraft_buffer *buffer = dgraft_buffer_new(BUFFER_BYTES);
+    struct dgraft_proposal waits = {0};
+    struct dgraft_proposal large = {0};
     uint32_t random = 1;
     cr_assert(dgraft_window_open(&window, 100, 1u << 16));
     for (int i = 0; i < 20000; i++) {
@@ -56,13 +70,18 @@ Test(window, counts_each_buffer_once_through_any_pushes_pops_and_evictions)
             }
             cr_assert(dgraft_window_reserve(&window, 1));
             struct window_slot slot = slot_in(buffer, window.end);
+            slot.proposal = random % 5 == 0 ? &waits : NULL;
+            slot.gathered = random % 41 == 0 ? &large : NULL;
+            slot.entry.payload_bytes = slot.gathered != NULL ? 77 : 1;
             dgraft_window_push(&window, &slot);
         } else if (choice < 8 && window.first != window.end) {
             struct window_slot slot = dgraft_window_pop(&window);
             dgraft_buffer_release(slot.buffer);
         } else if (choice == 8) {
             dgraft_window_evict(&window, window.end - 1, 5 * BUFFER_BYTES);
-            cr_assert_leq(window.bytes, 5 * BUFFER_BYTES);
+            cr_assert_leq(window.bytes, 5 * BUFFER_BYTES + window.gathered * 77);
+        } else if (random % 3 == 0) {
+            answer_some(&window, 20);
         }
         cr_assert_eq(window.bytes, bytes_held(&window), "step %d", i);
     }
@@ -100,7 +119,7 @@ Test(window, refuses_room_beyond_its_bound)
     dgraft_window_close(&window);
 }
 
-Test(window, never_evicts_what_is_not_durable_or_not_answered)
+Test(window, forgets_no_record_that_is_not_durable_and_no_proposal_that_waits)
 {
     struct window window;
     struct dgraft_buffer *buffer = dgraft_buffer_new(BUFFER_BYTES);
@@ -115,6 +134,10 @@ Test(window, never_evicts_what_is_not_durable_or_not_answered)
     cr_assert_eq(window.first, 2, "index 2 is not durable");
     dgraft_window_evict(&window, 4, 0);
     cr_assert_eq(window.first, 3, "index 3 waits for its answer");
+    cr_assert_eq(held_at(&window, 3)->proposal, &proposal);
+    cr_assert_null(held_at(&window, 3)->record);
+    cr_assert_null(held_at(&window, 4)->record, "storage has what is behind it, too");
+    cr_assert_eq(window.bytes, 0);
     held_at(&window, 3)->proposal = NULL;
     dgraft_window_evict(&window, 4, 0);
     cr_assert_eq(window.first, window.end);
