@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,10 @@
 
 /* How often the flight record is written: the recorder has room for what comes meanwhile. */
 #define RECORD_EVERY_NS UINT64_C(50000000)
+
+/* How long an owner looks for work before it sleeps: two ways over loopback. An idle one, which is woken for heartbeats
+ * alone, spends some thousandths of its time like that. */
+#define LOOK_NS UINT64_C(30000)
 
 /* Values of node_loop.role. */
 #define OWNS(thread)  (2u * (thread))
@@ -49,6 +54,34 @@ void dgraft_loop_wake(struct node_loop *loop)
     }
 }
 
+/* Looks without sleeping whether there is work. Who else wants the processor has it meanwhile. */
+static bool look(struct pollfd *files, nfds_t count, dgraft_time_ns until)
+{
+    static const struct timespec at_once = {0};
+    do {
+        if (ppoll(files, count, &at_once, NULL) > 0) {
+            return true;
+        }
+        (void)sched_yield();
+    } while (dgraft_loop_now_ns() < until);
+    return false;
+}
+
+/* To sleep and to be woken costs more than many a wait lasts: the owner looks for a while first. */
+static void wait_for_work(struct pollfd *files, nfds_t count, dgraft_time_ns until)
+{
+    const dgraft_time_ns now = dgraft_loop_now_ns();
+    if (look(files, count, now + LOOK_NS < until ? now + LOOK_NS : until)) {
+        return;
+    }
+    uint64_t left = until > now ? until - now : 0;
+    if (left > NS_PER_S) {
+        left = NS_PER_S;
+    }
+    struct timespec wait = {.tv_sec = (time_t)(left / NS_PER_S), .tv_nsec = (long)(left % NS_PER_S)};
+    (void)ppoll(files, count, &wait, NULL);
+}
+
 static void sleep_until(struct node_loop *loop, dgraft_time_ns at)
 {
     struct pollfd files[3] = {{.fd = loop->wake_fd, .events = POLLIN},
@@ -57,13 +90,7 @@ static void sleep_until(struct node_loop *loop, dgraft_time_ns at)
     if (loop->clients != NULL) {
         files[2].fd = loop->clients->ops->descriptor(loop->clients);
     }
-    dgraft_time_ns now = dgraft_loop_now_ns();
-    uint64_t left = at > now ? at - now : 0;
-    if (left > NS_PER_S) {
-        left = NS_PER_S;
-    }
-    struct timespec wait = {.tv_sec = (time_t)(left / NS_PER_S), .tv_nsec = (long)(left % NS_PER_S)};
-    (void)ppoll(files, loop->clients != NULL ? 3 : 2, &wait, NULL);
+    wait_for_work(files, loop->clients != NULL ? 3 : 2, at);
     if ((files[0].revents & POLLIN) != 0) {
         uint64_t count;
         ssize_t got = read(loop->wake_fd, &count, sizeof count);
