@@ -70,6 +70,43 @@ Test(configurations, are_checked_at_their_bounds) /* bug 14: and at equality */
 #undef BOTH
 }
 
+#define EXPECT_CONFIG(field, value, expected)                                                                          \
+    do {                                                                                                               \
+        struct dgraft_config config;                                                                                   \
+        dgraft_config_defaults(&config, 1);                                                                            \
+        config.field = value;                                                                                          \
+        cr_assert_eq(dgraft_config_check(&config, NULL), DGRAFT_STATUS_##expected, "%s = %s", #field, #value);         \
+    } while (0)
+
+Test(configurations, are_checked_at_the_other_end_of_each_range)
+{
+    EXPECT_CONFIG(self, 0, CONFIG);
+    EXPECT_CONFIG(members_max, 0, CONFIG);
+    EXPECT_CONFIG(members_max, 1, OK);
+    EXPECT_CONFIG(election_timeout_ns, 2, CONFIG);
+    EXPECT_CONFIG(heartbeat_interval_ns, 0, CONFIG);
+    EXPECT_CONFIG(heartbeat_interval_ns, 1, OK);
+    EXPECT_CONFIG(runs_max, 65536, OK);
+    EXPECT_CONFIG(runs_max, 65537, CONFIG);
+    EXPECT_CONFIG(inflight_max, 0, CONFIG);
+    EXPECT_CONFIG(inflight_max, 1, OK);
+    EXPECT_CONFIG(inflight_bytes_max, UINT64_C(1) << 60, OK);
+    EXPECT_CONFIG(inflight_bytes_max, (UINT64_C(1) << 60) + 1, CONFIG);
+    EXPECT_CONFIG(uncommitted_bytes_max, UINT64_C(1) << 60, OK);
+    EXPECT_CONFIG(uncommitted_bytes_max, (UINT64_C(1) << 60) + 1, CONFIG);
+    EXPECT_CONFIG(entry_bytes_max, 0, CONFIG);
+    EXPECT_CONFIG(entry_bytes_max, 1, OK);
+    EXPECT_CONFIG(lease_drift_ppm, 500000, OK);
+    EXPECT_CONFIG(lease_drift_ppm, 500001, CONFIG);
+    EXPECT_CONFIG(write_stall_ns, UINT64_C(86400000000000), OK);
+    EXPECT_CONFIG(write_stall_ns, UINT64_C(86400000000001), CONFIG);
+    EXPECT_CONFIG(reads_max, 0, CONFIG);
+    EXPECT_CONFIG(reads_max, 1, OK);
+    EXPECT_CONFIG(snapshot_chunk_bytes, 0, CONFIG);
+    EXPECT_CONFIG(snapshot_chunk_bytes, 1, OK);
+    EXPECT_CONFIG(reserved, 1, CONFIG);
+}
+
 static struct dgraft_term_run runs[] = {{2, 1}, {5, 3}, {7, 4}};
 
 /* A START of a log after a snapshot at (1, 1), entries 2 to 9. */
@@ -154,6 +191,17 @@ Test(starts, are_checked_before_anything_is_believed)
     EXPECT_START(start->membership.learners = 4, MISUSE);
     EXPECT_START(start->membership.index = 10, MISUSE);
     EXPECT_START(start->before = start->membership, MISUSE);
+    EXPECT_START(start->membership.index = 4;
+                 start->before = ((struct dgraft_membership){.index = 1, .voters = 7}), OK);
+    EXPECT_START(start->membership.index = 4;
+                 start->before = ((struct dgraft_membership){.index = 1, .voters = 63}), MISUSE);
+    EXPECT_START(start->membership = ((struct dgraft_membership){.index = 0}), OK);
+    EXPECT_START(start->membership = ((struct dgraft_membership){.learners = 2}), MISUSE);
+    EXPECT_START(start->membership = ((struct dgraft_membership){.index = 1}), MISUSE);
+    EXPECT_START(start->membership = ((struct dgraft_membership){.index = 0}); start->before.voters = 1, MISUSE);
+    EXPECT_START(start->floor = ((struct dgraft_position){0, 4}), MISUSE);
+    EXPECT_START(start->snapshot.position = ((struct dgraft_position){1, 0}), MISUSE);
+    EXPECT_START(start->snapshot.position.term = 5; start->term = 6, MISUSE); /* younger than the log's end */
     EXPECT_START(start->recovering = true, UNSUPPORTED);
     EXPECT_START(start->damage_count = 1, UNSUPPORTED);
     EXPECT_START(start->runs = runs + 1; start->run_count = 2, UNSUPPORTED); /* 4 is uncommitted, its term unknown */
@@ -169,6 +217,28 @@ Test(starts, with_runs_out_of_order_are_misuse)
     wrong[0] = (struct dgraft_term_run){1, 1};
     wrong[2] = (struct dgraft_term_run){7, 4};
     EXPECT_START(start->runs = wrong, MISUSE);
+}
+
+/* A log of which the snapshot is all there is; and one of nothing at all. */
+Test(starts, of_an_empty_log_have_no_runs)
+{
+#define EMPTY                                                                                                          \
+    start->last = start->compacted = start->floor = (struct dgraft_position){1, 1};                                    \
+    start->commit = start->applied = 1;                                                                                \
+    start->run_count = 0
+#define NOTHING                                                                                                        \
+    EMPTY;                                                                                                             \
+    start->last = start->compacted = start->floor = (struct dgraft_position){0, 0};                                    \
+    start->snapshot = (struct dgraft_snapshot){.size = 0};                                                             \
+    start->membership = (struct dgraft_membership){.index = 0};                                                        \
+    start->commit = start->applied = 0
+    EXPECT_START(EMPTY, OK);
+    EXPECT_START(EMPTY; start->run_count = 1, MISUSE);
+    EXPECT_START(EMPTY; start->last.term = 2, MISUSE);
+    EXPECT_START(NOTHING; start->term = start->vote = 0, OK);
+    EXPECT_START(NOTHING; start->term = 0, MISUSE); /* a vote in no term */
+#undef EMPTY
+#undef NOTHING
 }
 
 Test(events, before_the_start_are_misuse)
@@ -212,6 +282,46 @@ Test(events, that_a_host_may_not_make_change_nothing)
     cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
     event = (struct dgraft_event){.kind = (enum dgraft_event_kind)99};
     cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
+    rig_close(&rig);
+}
+
+/* A leader's host tells of SENDs, snapshots and terms that nobody asked for. */
+Test(events, of_a_host_that_confuses_them_change_nothing)
+{
+    struct rig rig;
+    struct dgraft_entry entry = {.payload_bytes = 3};
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_SENT};
+    rig_open(&rig, &(struct rig_start){.self = 1, .voters = 3, .term = 2});
+    event.u.sent = (struct dgraft_event_sent){.receivers = 2, .term = 3};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "of a term that is yet to come");
+    event.u.sent.term = 2;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_OK, "it may have led then");
+    rig_lead_and_commit(&rig);
+    rig_propose(&rig, 2, 10);
+    event.u.sent = (struct dgraft_event_sent){.receivers = 0, .term = 3, .prev = 1, .last = 3};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "to nobody");
+    event.u.sent = (struct dgraft_event_sent){.receivers = 6, .term = 3, .prev = 2, .last = 3};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "from elsewhere");
+    event.u.sent = (struct dgraft_event_sent){.receivers = 6, .term = 3, .prev = 1, .last = 0};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "ends before it begins");
+    event.u.sent = (struct dgraft_event_sent){.receivers = 6 | dgraft_node_set_of(40), .term = 3, .prev = 1, .last = 3};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_OK, "40 was a member when the SEND was made, for all that is known");
+    event = (struct dgraft_event){.kind = DGRAFT_EVENT_TERM};
+    event.u.term.position = (struct dgraft_position){1, 3};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_OK, "an answer that nobody waits for any more");
+    event = (struct dgraft_event){.kind = DGRAFT_EVENT_PROPOSE};
+    event.u.propose = (struct dgraft_event_propose){.id = 1, .count = 1, .kind = DGRAFT_ENTRY_COMMAND};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "no entries");
+    event.u.propose.entries = &entry;
+    event.u.propose.kind = DGRAFT_ENTRY_MEMBERSHIP;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "members change by CHANGE");
+    event.u.propose.kind = (enum dgraft_entry_kind)9;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
+    event.u.propose.kind = DGRAFT_ENTRY_NOOP;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_OK);
+    event.u.propose.kind = DGRAFT_ENTRY_SESSION;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_OK);
+    cr_assert_eq(rig_status(&rig).last.index, 5u);
     rig_close(&rig);
 }
 
@@ -273,6 +383,25 @@ Test(notices, tell_before_and_after)
     cr_assert_eq(leader.before, 0u);
     cr_assert_eq(leader.after, 3u);
     rig_close(&rig);
+}
+
+/* A text that is missing or somebody else's is found by comparing all with all. */
+Test(names, and_texts_of_statuses_exist_and_differ)
+{
+    for (int i = 0; i < DGRAFT_STATUS_TOTAL; i++) {
+        const char *name = dgraft_status_name((enum dgraft_status)i);
+        const char *text = dgraft_status_text((enum dgraft_status)i);
+        cr_assert_str_neq(name, "?", "%d", i);
+        cr_assert_gt(strlen(text), 1u, "%s", name);
+        for (int j = 0; j < i; j++) {
+            cr_assert_str_neq(name, dgraft_status_name((enum dgraft_status)j));
+            cr_assert_str_neq(text, dgraft_status_text((enum dgraft_status)j), "%s", name);
+        }
+    }
+    cr_assert_str_eq(dgraft_status_name(DGRAFT_OK), "OK");
+    cr_assert_str_eq(dgraft_status_name(DGRAFT_STATUS_TOTAL), "?");
+    cr_assert_str_eq(dgraft_status_name((enum dgraft_status)999), "?");
+    cr_assert_str_eq(dgraft_status_text((enum dgraft_status)999), "a status that is none");
 }
 
 Test(names, exist_for_every_role)

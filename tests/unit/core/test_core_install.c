@@ -322,6 +322,72 @@ Test(installs, at_a_leader_that_lacks_what_they_hold_halt_it)
     rig_close(&rig);
 }
 
+static enum dgraft_status try_received(struct rig *rig, struct dgraft_snapshot snapshot,
+                                       struct dgraft_membership membership)
+{
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_SNAPSHOT_RECEIVED};
+    event.u.snapshot_received = (struct dgraft_event_snapshot_received){.snapshot = snapshot, .membership = membership};
+    return rig_try(rig, event);
+}
+
+Test(installs, of_nothing_or_of_members_that_cannot_be_change_nothing)
+{
+    struct rig rig;
+    const struct dgraft_membership members = {.index = 1, .voters = 7};
+    struct dgraft_snapshot empty = snapshot_at(20, 3);
+    empty.size = 0;
+    open_follower(&rig);
+    cr_assert_eq(try_received(&rig, snapshot_at(0, 3), members), DGRAFT_STATUS_MISUSE);
+    cr_assert_eq(try_received(&rig, snapshot_at(20, 0), members), DGRAFT_STATUS_MISUSE);
+    cr_assert_eq(try_received(&rig, snapshot_at(20, UINT64_MAX), members), DGRAFT_STATUS_MISUSE);
+    cr_assert_eq(try_received(&rig, empty, members), DGRAFT_STATUS_MISUSE);
+    cr_assert_eq(try_received(&rig, snapshot_at(20, 3), (struct dgraft_membership){.index = 1}), DGRAFT_OK);
+    cr_assert_eq(try_received(&rig, snapshot_at(20, 3), (struct dgraft_membership){.index = 21, .voters = 7}),
+                 DGRAFT_OK, "members younger than the snapshot");
+    cr_assert_eq(rig_status(&rig).ignored, 2u);
+    cr_assert_eq(rig_status(&rig).last.index, 9u);
+    cr_assert_eq(rig_status(&rig).snapshot.position.index, 0u);
+    rig_close(&rig);
+}
+
+Test(installs, of_a_newer_term_teach_it) /* its chunks came in that term, and a crash took the term back */
+{
+    struct rig rig;
+    open_follower(&rig);
+    cr_assert_eq(try_received(&rig, snapshot_at(20, 5), (struct dgraft_membership){.index = 1, .voters = 7}),
+                 DGRAFT_OK);
+    cr_assert_eq(rig_status(&rig).term, 5u);
+    cr_assert_eq(rig_status(&rig).vote, 0u);
+    cr_assert_eq(rig_status(&rig).last.index, 20u);
+    rig_close(&rig);
+}
+
+Test(installs, that_contradict_what_is_committed_halt_the_node)
+{
+    struct rig rig;
+    open_follower(&rig);
+    rig_received(&rig, snapshot_at(3, 2)); /* here 3 is of term 1, and committed */
+    cr_assert(rig_status(&rig).poisoned);
+    rig_received(&rig, snapshot_at(20, 3));
+    cr_assert_eq(rig_status(&rig).last.index, 9u, "and a halted one takes nothing up");
+    rig_close(&rig);
+}
+
+Test(stored, more_than_there_is_or_of_nothing_is_misuse)
+{
+    struct rig rig;
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_SNAPSHOT_STORED};
+    open_follower(&rig);
+    event.u.snapshot_stored = (struct dgraft_event_snapshot_stored){.snapshot = snapshot_at(20, 3), .offset = 1001};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
+    event.u.snapshot_stored = (struct dgraft_event_snapshot_stored){.snapshot = snapshot_at(0, 0), .offset = 10};
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
+    rig_receive(&rig, rig_chunk(2, 3, snapshot_at(20, 3), 0, 400));
+    rig_stored(&rig, snapshot_at(19, 3), 400);
+    cr_assert_eq(rig_status(&rig).received_bytes, 0u, "of one that was given up");
+    rig_close(&rig);
+}
+
 Test(restarts, begin_with_what_the_snapshot_holds) /* bug 73 */
 {
     struct rig rig;

@@ -72,6 +72,13 @@ Test(snapshots, are_of_what_is_applied)
     cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE);
     event.u.snapshot.snapshot = snapshot_at(90, 1);
     cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "of another term");
+    event.u.snapshot.snapshot = snapshot_at(0, 3);
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "of nothing");
+    event.u.snapshot.snapshot = snapshot_at(90, 0);
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "of no term");
+    event.u.snapshot.snapshot = snapshot_at(90, 3);
+    event.u.snapshot.snapshot.size = 0;
+    cr_assert_eq(rig_try(&rig, event), DGRAFT_STATUS_MISUSE, "without a byte");
     event.u.snapshot.snapshot = snapshot_at(90, 3);
     rig_step(&rig, event);
     cr_assert_eq(rig_status(&rig).snapshot.position.index, 90u);

@@ -195,6 +195,28 @@ Test(transfers, without_a_target_go_to_whoever_has_most)
     rig_close(&rig);
 }
 
+/* It contradicts what this leader holds. */
+static void halt(struct rig *rig)
+{
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_SNAPSHOT_RECEIVED};
+    event.u.snapshot_received = (struct dgraft_event_snapshot_received){.snapshot = {.position = {50, 3}, .size = 1},
+                                                                        .membership = {.index = 1, .voters = 7}};
+    rig_step(rig, event);
+    cr_assert(rig_status(rig).poisoned);
+}
+
+Test(transfers, end_when_the_node_halts_and_none_begins_after)
+{
+    struct rig rig;
+    open_leader(&rig, 3);
+    transfer(&rig, 7, 2);
+    halt(&rig);
+    cr_assert_eq(outcome_of(&rig, 7), DGRAFT_OUTCOME_DISK);
+    transfer(&rig, 8, 3);
+    cr_assert_eq(outcome_of(&rig, 8), DGRAFT_OUTCOME_DISK);
+    rig_close(&rig);
+}
+
 /* A follower of node 3 in term 2 whose log ends at entry 4. */
 static void open_follower(struct rig *rig)
 {
