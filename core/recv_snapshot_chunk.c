@@ -56,6 +56,7 @@ static void chunk_take(struct step *step, const struct dgraft_message *message)
             return;
         }
         core->receiving = *snapshot;
+        core->snapshot_ack_due = false; /* of the one before: soon it is here no longer */
         core->received = 0;
         core->received_next = 0;
     }

@@ -122,6 +122,24 @@ Test(chunks, go_on_where_an_earlier_start_or_leader_stopped)
     rig_close(&rig);
 }
 
+Test(chunks, of_the_snapshot_before_are_not_acknowledged_any_more) /* they are about to be written over */
+{
+    struct rig rig;
+    const struct dgraft_snapshot first = snapshot_at(20, 2);
+    const struct dgraft_snapshot second = snapshot_at(30, 3);
+    open_follower(&rig);
+    rig_receive(&rig, rig_chunk(2, 4, first, 0, 400));
+    rig_stored(&rig, first, 400);
+    cr_assert_eq(rig_sends(&rig, DGRAFT_MESSAGE_SNAPSHOT_ACK), 0u, "the term is not durable");
+    rig_receive(&rig, rig_chunk(2, 4, second, 0, 400));
+    cr_assert_eq(stored(&rig).snapshot.position.index, 30u);
+    rig_durable(&rig);
+    cr_assert_eq(rig_sends(&rig, DGRAFT_MESSAGE_SNAPSHOT_ACK), 0u);
+    rig_stored(&rig, second, 400);
+    cr_assert_eq(acknowledged(&rig), 400u);
+    rig_close(&rig);
+}
+
 Test(chunks, that_cannot_be_stored_are_asked_for_again)
 {
     struct rig rig;
