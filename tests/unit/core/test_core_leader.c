@@ -469,6 +469,48 @@ Test(lookups, that_find_nothing_leave_heartbeats)
     rig_close(&rig);
 }
 
+Test(lookups, that_find_what_cannot_be_or_come_too_late_change_nothing)
+{
+    struct rig rig;
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_TERM};
+    rig_open(&rig,
+             &(struct rig_start){
+                 .self = 1, .voters = 3, .term = 9, .last = 100, .commit = 95, .runs = {{90, 9}}, .run_count = 1});
+    rig_lead(&rig);
+    rig_receive(&rig, rig_refuse(2, 10, 100, AT(40, 4), 1));
+    event.u.term.position = AT(41, 4);
+    rig_step(&rig, event);
+    cr_assert_eq(rig.actions->count, 0u, "nobody asked for that one");
+    event.u.term.position = AT(40, 11);
+    rig_step(&rig, event);
+    cr_assert_eq(rig.actions->count, 0u, "an entry of a term that is yet to come");
+    rig_receive(&rig, rig_append(3, 11, AT(0, 0), NULL, 0, 0));
+    cr_assert_eq(rig_status(&rig).role, DGRAFT_ROLE_FOLLOWER);
+    event.u.term.position = AT(40, 4);
+    rig_step(&rig, event);
+    cr_assert_eq(rig.actions->count, 0u, "it leads no longer");
+    rig_close(&rig);
+}
+
+/* The host says how far a SEND got after the follower has said that it stands elsewhere: where it stands counts. */
+Test(sends, that_a_refusal_overtakes_do_not_move_what_is_next)
+{
+    struct rig rig;
+    const dgraft_index last = open_steady(&rig, 3);
+    struct dgraft_event event = {.kind = DGRAFT_EVENT_SENT};
+    rig_propose(&rig, 2, 10);
+    rig_sent_all(&rig);
+    rig_propose(&rig, 2, 10);
+    rig_receive(&rig, rig_refuse(2, 3, last + 2, AT(last, 3), rig_status(&rig).round));
+    event.u.sent = (struct dgraft_event_sent){
+        .receivers = dgraft_node_set_of(2), .term = 3, .prev = last + 2, .last = last + 4, .bytes = 100};
+    rig_step(&rig, event);
+    const struct dgraft_action_send *again = rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 2);
+    cr_assert_not_null(again);
+    cr_assert_eq(again->message.u.append.prev.index, last, "and not behind what it lacks");
+    rig_close(&rig);
+}
+
 Test(a_full_follower, is_asked_again_with_the_next_heartbeat)
 {
     struct rig rig;
