@@ -34,7 +34,7 @@ enum dgraft_status dgraft_core_sent(struct step *step)
         }
         peer->send_pending = false;
         if (sent->last == sent->prev) {
-            peer->blocked = true; /* not in a busy loop: with the next heartbeat or acknowledgement */
+            peer->blocked = true; /* not in a busy loop: with the next heartbeat, or when match grows */
         } else if (!peer->probing && peer->next == sent->prev + 1) {
             dgraft_core_inflight_push(core, peer, sent->last, sent->bytes);
             peer->next = sent->last + 1;

@@ -82,7 +82,7 @@ struct peer {
     bool probing;                  /* next is a guess: empty appends only, until one is acknowledged */
     bool probe_due;                /* send such an append in this step */
     bool send_pending;             /* a SEND of entries was emitted and its SENT has not come */
-    bool blocked;                  /* nothing more until the next heartbeat or acknowledgement */
+    bool blocked;                  /* nothing more until a heartbeat, or until match grows */
     bool lookup_pending;           /* a LOOKUP was emitted and its TERM has not come */
     dgraft_time_ns heard_at_ns;    /* any message; 0 never */
     dgraft_time_ns answered_at_ns; /* newest answer in this leadership; its beginning when none */

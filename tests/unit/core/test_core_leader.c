@@ -527,3 +527,22 @@ Test(a_full_follower, is_asked_again_with_the_next_heartbeat)
     cr_assert_eq(again->u.send.last.index, last + 4);
     rig_close(&rig);
 }
+
+/* It refuses what it has no room for and acknowledges what it has; if that had it asked again, it would do the same. */
+Test(a_full_follower, is_not_asked_again_because_it_acknowledges_what_it_had)
+{
+    struct rig rig;
+    const dgraft_index last = open_steady(&rig, 3);
+    rig_propose(&rig, 4, 10);
+    rig_sent_all(&rig);
+    struct dgraft_message full = rig_refuse(2, 3, last, AT(last, 3), rig_status(&rig).round);
+    full.u.append_refuse.reason = DGRAFT_REFUSE_FULL;
+    rig_receive(&rig, full);
+    rig_receive(&rig, rig_ack(2, 3, last, rig_status(&rig).round));
+    cr_assert_null(rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 2), "or messages would go on for ever");
+    rig_receive(&rig, rig_ack(2, 3, last + 1, rig_status(&rig).round));
+    const struct dgraft_action_send *rest = rig_sent(&rig, DGRAFT_MESSAGE_APPEND, 2);
+    cr_assert_not_null(rest, "it has found room");
+    cr_assert_eq(rest->message.u.append.prev.index, last + 1);
+    rig_close(&rig);
+}
