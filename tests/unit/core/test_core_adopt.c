@@ -45,6 +45,15 @@ static void open_peer(struct block *block)
     block->copy->peer_count = 1;
 }
 
+/* A leader with a membership to go back to. */
+static void open_before(struct block *block)
+{
+    open_block(block);
+    block->copy->before = block->copy->membership;
+    block->copy->before.index = 0;
+    block->copy->membership.index = 1;
+}
+
 static bool adopted(struct block *block)
 {
     const struct dgraft_core *core = dgraft_core_adopt(block->copy, &block->rig.config);
@@ -180,7 +189,7 @@ Test(adopting, refuses_peers_that_are_not_found_or_not_there)
 Test(adopting, refuses_members_that_cannot_be)
 {
     REFUSED(open_block, core->before.voters = UINT64_MAX);
-    REFUSED(open_block, core->before = core->membership; core->before.learners = core->before.voters);
+    REFUSED(open_before, core->before.learners = core->before.voters);
     REFUSED(open_block, core->membership.voters = 0);
     REFUSED(open_block, core->commit = core->last.index + 1);
 }
