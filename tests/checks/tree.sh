@@ -18,6 +18,8 @@ mapfile -t texts < <(tracked '*.c' '*.h' '*.cmake' '*.sh' '*CMakeLists.txt' '*.l
 [ ${#sources[@]} -gt 0 ] || { echo 'no sources' && exit 1; }
 
 complain 'a name that two files have' < <(printf '%s\n' "${sources[@]##*/}" | grep -vx 'main\.c' | sort | uniq -d)
+complain 'a folder at the top that is no room' < <(tracked | sed -n 's,/.*,,p' | sort -u |
+    grep -vxE '\.[a-z]+|core|wire|storage|node|tools|tests|docs')
 complain 'longer than 800 lines' < <(for file in "${texts[@]}"; do
     lines=$(wc -l <"$file")
     [ "$lines" -le 800 ] || echo "$file has $lines"
