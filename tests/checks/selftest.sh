@@ -58,21 +58,22 @@ expect refuse 'a file laid out badly' $here/format.sh "$work/bad.c"
 
 # tree NAME: a small tree of its own, good so far.
 tree() {
-    mkdir -p "$work/$1/a" "$work/$1/b"
-    cp "$work/good.c" "$work/$1/a/one.c"
-    cp "$work/good.c" "$work/$1/b/two.c"
-    printf '[one](a/one.c)\n' >"$work/$1/README.md"
+    mkdir -p "$work/$1/core" "$work/$1/wire"
+    cp "$work/good.c" "$work/$1/core/one.c"
+    cp "$work/good.c" "$work/$1/wire/two.c"
+    printf '[one](core/one.c)\n' >"$work/$1/README.md"
     printf '#!/bin/sh\ntrue\n' >"$work/$1/run"
     chmod +x "$work/$1/run"
 }
-for case in good twice long later climbs link script mode; do tree $case; done
-cp "$work/good.c" "$work/twice/b/one.c"
-seq 801 | sed 's/.*/int a&;/' >"$work/long/a/long.c"
-printf '/* TO''DO: later */\n' >"$work/later/a/later.c"
-printf '#include "../b/two.h"\n' >"$work/climbs/a/climbs.c"
+for case in good twice long later climbs link script mode stray; do tree $case; done
+cp "$work/good.c" "$work/twice/wire/one.c"
+seq 801 | sed 's/.*/int a&;/' >"$work/long/core/long.c"
+printf '/* TO''DO: later */\n' >"$work/later/core/later.c"
+printf '#include "../wire/two.h"\n' >"$work/climbs/core/climbs.c"
 printf '[two](a/two.c)\n' >"$work/link/README.md"
 printf '#!/bin/sh\nif\n' >"$work/script/run"
 chmod -x "$work/mode/run"
+mkdir "$work/stray/leftover" && cp "$work/link/run" "$work/stray/leftover/"
 expect pass 'a tidy tree' $here/tree.sh "$work/good"
 expect refuse 'one name for two files' $here/tree.sh "$work/twice"
 expect refuse 'a file of 801 lines' $here/tree.sh "$work/long"
@@ -81,6 +82,7 @@ expect refuse 'an include that climbs' $here/tree.sh "$work/climbs"
 expect refuse 'a link to nothing' $here/tree.sh "$work/link"
 expect refuse 'a broken script' $here/tree.sh "$work/script"
 expect refuse 'a script that cannot be executed' $here/tree.sh "$work/mode"
+expect refuse 'a folder that is no room' $here/tree.sh "$work/stray"
 
 # shellcheck disable=SC2016 # the backquotes are Markdown's
 # row CODE TEST: a document with one rule.
