@@ -144,6 +144,16 @@ int dgraft_disk_rename(struct dgraft_disk *disk, const char *from, const char *t
     return result;
 }
 
+int dgraft_disk_make_directory(struct dgraft_disk *disk)
+{
+    int interruptions = 0;
+    int result;
+    do {
+        result = disk->fs->ops->make_directory(disk->fs, disk->directory);
+    } while (interrupted(disk, &interruptions, result));
+    return result;
+}
+
 int64_t dgraft_disk_read(struct dgraft_disk *disk, int file, void *bytes, size_t size, uint64_t offset)
 {
     uint8_t *at = bytes;

@@ -41,6 +41,9 @@ int dgraft_disk_rename(struct dgraft_disk *disk, const char *from, const char *t
 /* Calls found() for every name, perhaps more than once. */
 int dgraft_disk_list(struct dgraft_disk *disk, int (*found)(void *context, const char *name), void *context);
 
+/* Makes the directory itself. Returns 0 or a negative errno. */
+int dgraft_disk_make_directory(struct dgraft_disk *disk);
+
 /* Reads until `size` bytes are there or the file ends. Returns how many, or a negative errno. */
 int64_t dgraft_disk_read(struct dgraft_disk *disk, int file, void *bytes, size_t size, uint64_t offset);
 

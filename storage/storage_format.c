@@ -1,5 +1,5 @@
 #include "disk_format.h"
-#include "storage_why.h"
+#include "storage_private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -150,10 +150,17 @@ static int sync_parent(struct dgraft_fs *fs, const char *directory)
     return dgraft_disk_sync_directory(&disk);
 }
 
+int dgraft_format_prove(struct dgraft_disk *disk)
+{
+    const int result = dgraft_disk_sync_directory(disk);
+    const int parent = result < 0 ? result : sync_parent(disk->fs, disk->directory);
+    return parent == -EACCES ? 0 : parent; /* somebody else's, who made this directory for us */
+}
+
 /* Makes the directory, or sees that it is there and empty. *made: it was not there. */
 static enum dgraft_status make_directory(struct dgraft_disk *disk, bool *made, struct dgraft_why *why)
 {
-    int result = disk->fs->ops->list(disk->fs, disk->directory, refuse_name, NULL);
+    int result = dgraft_disk_list(disk, refuse_name, NULL);
     *made = false;
     if (result > 0) {
         const int state = dgraft_disk_open(disk, "state", DGRAFT_FS_READ);
@@ -163,7 +170,7 @@ static enum dgraft_status make_directory(struct dgraft_disk *disk, bool *made, s
                               state >= 0 ? " but a node's directory, whose data would be lost" : "");
     }
     if (result == -ENOENT) {
-        result = disk->fs->ops->make_directory(disk->fs, disk->directory);
+        result = dgraft_disk_make_directory(disk);
         *made = result == 0;
     }
     return result < 0 ? dgraft_why_errno(why, disk, "make", "", result) : DGRAFT_OK;

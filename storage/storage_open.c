@@ -296,6 +296,12 @@ static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraf
     storage->term = recovery->choice.term;
     storage->vote = recovery->choice.vote;
     storage->saves = recovery->slot.version;
+    /* The second segment's name was synced together with those of a format. */
+    const uint64_t newest = recovery->segments[recovery->segment_count - 1].sequence;
+    const int named = newest == 1 ? dgraft_format_prove(&storage->disk) : 0;
+    if (named < 0) {
+        return dgraft_why_errno(why, &storage->disk, "sync the directory", "", named);
+    }
     enum dgraft_status status = open_files(storage, recovery, why);
     if (status != DGRAFT_OK) {
         return status;

@@ -89,6 +89,11 @@ struct dgraft_storage {
 /* Turns a failure of the writer into words and poison. */
 enum dgraft_status dgraft_storage_poison(struct dgraft_storage *storage, struct dgraft_why *why);
 
+/* Syncs the names that a format made, and the directory's own: a process that ended between naming `state` and syncing
+ * them left a directory that can be opened, and that a power failure takes away with all that was acknowledged since.
+ * Returns 0 or a negative errno. */
+int dgraft_format_prove(struct dgraft_disk *disk);
+
 /* Ends what was begun of a snapshot; its file goes with it when `gone`. */
 void dgraft_draft_end(struct dgraft_storage *storage, enum dgraft_snapshot_draft which, bool gone);
 
