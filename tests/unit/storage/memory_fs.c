@@ -1,63 +1,10 @@
-#include "memory_fs.h"
+#include "memory_fs_private.h"
 
-#include <dgraft/record.h>
+#include <dgraft/storage.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { NAMES_MAX = 64, FILES_MAX = 192, HANDLES_MAX = 64, CHANGES_MAX = 256, PATH_BYTES = 96, DIRECTORY = -1 };
-
-struct file {
-    uint8_t *now;
-    uint8_t *disk;
-    uint8_t *dirty; /* per sector */
-    uint64_t capacity;
-    uint64_t used; /* behind it nothing was ever written: zeros, now and on the disk */
-    uint64_t size_now;
-    uint64_t size_disk;
-    bool locked;
-};
-
-struct name {
-    char path[PATH_BYTES];
-    int file; /* or DIRECTORY */
-};
-
-struct names {
-    struct name items[NAMES_MAX];
-    size_t count;
-};
-
-/* A change of names that is not synced: `to` appears as `file`, `from` vanishes; either may be empty. */
-struct change {
-    char from[PATH_BYTES];
-    char to[PATH_BYTES];
-    int file;
-};
-
-struct handle {
-    int file; /* -1: closed */
-    bool holds_lock;
-};
-
-struct memory_fs {
-    struct dgraft_fs fs; /* first: the seam */
-    struct file files[FILES_MAX];
-    int file_count;
-    struct names now;
-    struct names disk;
-    struct change changes[CHANGES_MAX];
-    size_t change_count;
-    struct handle handles[HANDLES_MAX];
-    uint64_t calls;
-    uint64_t fail_call;
-    int fail_error;
-    bool fail_for_ever;
-    uint64_t power_off_call;
-    uint64_t random;
-    uint64_t room;
-};
 
 static uint64_t next_random(struct memory_fs *memory)
 {
@@ -72,7 +19,7 @@ static struct memory_fs *of(struct dgraft_fs *fs)
     return (struct memory_fs *)fs;
 }
 
-static void must(bool holds)
+void memory_must(bool holds)
 {
     if (!holds) {
         (void)fprintf(stderr, "memory_fs: a bound of the test's file system is reached\n");
@@ -80,10 +27,36 @@ static void must(bool holds)
     }
 }
 
+static const char *name_of(const struct memory_fs *memory, int handle)
+{
+    for (size_t i = 0; i < memory->now.count; i++) {
+        if (memory->now.items[i].file == memory->handles[handle].file) {
+            return memory->now.items[i].path;
+        }
+    }
+    return "";
+}
+
+static void note_failure(struct memory_fs *memory, const char *call, const char *path)
+{
+    const struct memory_fs_call *last = &memory->failed[memory->failed_count == 0 ? 0 : memory->failed_count - 1];
+    const bool again = memory->failed_count > 0 && strcmp(last->call, call) == 0 && strcmp(last->path, path) == 0;
+    if (memory->failed_count < MEMORY_CALLS_MOST && !again) {
+        struct memory_fs_call *failed = &memory->failed[memory->failed_count++];
+        failed->call = call;
+        (void)snprintf(failed->path, sizeof failed->path, "%s", path);
+    }
+}
+
 /* Counts a call and says how it fails: 0, or a negative errno. */
-static int enter(struct memory_fs *memory)
+static int enter(struct memory_fs *memory, const char *call, const char *path)
 {
     memory->calls++;
+    if ((memory->fail_call != 0 &&
+         (memory->calls == memory->fail_call || (memory->fail_for_ever && memory->calls > memory->fail_call))) ||
+        (memory->cut_call != 0 && memory->calls == memory->cut_call)) {
+        note_failure(memory, call, path);
+    }
     if (memory->power_off_call != 0 && memory->calls > memory->power_off_call) {
         return -EIO;
     }
@@ -91,7 +64,7 @@ static int enter(struct memory_fs *memory)
         (memory->calls == memory->fail_call || (memory->fail_for_ever && memory->calls > memory->fail_call))) {
         return -memory->fail_error;
     }
-    if (memory->random != 0 && next_random(memory) % 4 == 0) {
+    if (memory->random != 0 && strcmp(call, "close") != 0 && next_random(memory) % 4 == 0) {
         return -EINTR;
     }
     return 0;
@@ -107,7 +80,7 @@ static struct name *find(struct names *names, const char *path)
     return NULL;
 }
 
-static void apply(struct names *names, const struct change *change)
+void memory_names_apply(struct names *names, const struct change *change)
 {
     struct name *from = find(names, change->from);
     if (from != NULL) {
@@ -118,7 +91,7 @@ static void apply(struct names *names, const struct change *change)
     }
     struct name *to = find(names, change->to);
     if (to == NULL) {
-        must(names->count < NAMES_MAX);
+        memory_must(names->count < NAMES_MAX);
         to = &names->items[names->count++];
         (void)snprintf(to->path, sizeof to->path, "%s", change->to);
     }
@@ -127,12 +100,12 @@ static void apply(struct names *names, const struct change *change)
 
 static void change_names(struct memory_fs *memory, const char *from, const char *to, int file)
 {
-    must(memory->change_count < CHANGES_MAX);
+    memory_must(memory->change_count < CHANGES_MAX);
     struct change *change = &memory->changes[memory->change_count++];
     (void)snprintf(change->from, sizeof change->from, "%s", from);
     (void)snprintf(change->to, sizeof change->to, "%s", to);
     change->file = file;
-    apply(&memory->now, change);
+    memory_names_apply(&memory->now, change);
 }
 
 static bool lies_in(const char *path, const char *directory)
@@ -141,7 +114,7 @@ static bool lies_in(const char *path, const char *directory)
     return strncmp(path, directory, size) == 0 && path[size] == '/' && strchr(path + size + 1, '/') == NULL;
 }
 
-static void grow(struct file *file, uint64_t size)
+void memory_file_grow(struct file *file, uint64_t size)
 {
     if (size <= file->capacity) {
         return;
@@ -154,17 +127,52 @@ static void grow(struct file *file, uint64_t size)
     file->now = realloc(file->now, (size_t)capacity);
     file->disk = realloc(file->disk, (size_t)capacity);
     file->dirty = realloc(file->dirty, (size_t)capacity / MEMORY_SECTOR_BYTES);
-    must(file->now != NULL && file->disk != NULL && file->dirty != NULL);
+    memory_must(file->now != NULL && file->disk != NULL && file->dirty != NULL);
     memset(file->now + old, 0, (size_t)capacity - old);
     memset(file->disk + old, 0, (size_t)capacity - old);
     memset(file->dirty + old / MEMORY_SECTOR_BYTES, 0, ((size_t)capacity - old) / MEMORY_SECTOR_BYTES);
     file->capacity = capacity;
 }
 
+/* How much of a read or write the call that is under way does. */
+static size_t cut(const struct memory_fs *memory, size_t size)
+{
+    return memory->calls == memory->cut_call && memory->cut_bytes < size ? (size_t)memory->cut_bytes : size;
+}
+
+/* Remembers what a sector holds that is not synced and is to be changed. */
+static void keep_version(struct memory_fs *memory, const struct file *file, size_t sector)
+{
+    const uint8_t *now = file->now + sector * MEMORY_SECTOR_BYTES;
+    if (file->dirty[sector] == 0 || memcmp(now, file->disk + sector * MEMORY_SECTOR_BYTES, MEMORY_SECTOR_BYTES) == 0) {
+        return;
+    }
+    if (memory->version_count == memory->version_capacity) {
+        memory->version_capacity = memory->version_capacity == 0 ? 16 : 2 * memory->version_capacity;
+        memory->versions = realloc(memory->versions, memory->version_capacity * sizeof *memory->versions);
+        memory_must(memory->versions != NULL);
+    }
+    struct version *version = &memory->versions[memory->version_count++];
+    version->file = (int)(file - memory->files);
+    version->sector = sector;
+    memcpy(version->bytes, now, MEMORY_SECTOR_BYTES);
+}
+
+static void forget_versions(struct memory_fs *memory, const struct file *file)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < memory->version_count; i++) {
+        if (memory->versions[i].file != (int)(file - memory->files)) {
+            memory->versions[left++] = memory->versions[i];
+        }
+    }
+    memory->version_count = left;
+}
+
 static int memory_open(struct dgraft_fs *fs, const char *path, enum dgraft_fs_open mode)
 {
     struct memory_fs *memory = of(fs);
-    const int error = enter(memory);
+    const int error = enter(memory, "open", path);
     struct name *name = find(&memory->now, path);
     int handle = 0;
     int file;
@@ -175,7 +183,7 @@ static int memory_open(struct dgraft_fs *fs, const char *path, enum dgraft_fs_op
         if (name != NULL) {
             return -EEXIST;
         }
-        must(memory->file_count < FILES_MAX);
+        memory_must(memory->file_count < FILES_MAX);
         file = memory->file_count++;
         change_names(memory, "", path, file);
     } else if (name == NULL || name->file == DIRECTORY) {
@@ -186,7 +194,7 @@ static int memory_open(struct dgraft_fs *fs, const char *path, enum dgraft_fs_op
     while (handle < HANDLES_MAX && memory->handles[handle].file >= 0) {
         handle++;
     }
-    must(handle < HANDLES_MAX);
+    memory_must(handle < HANDLES_MAX);
     memory->handles[handle] = (struct handle){file, false};
     return handle;
 }
@@ -195,20 +203,20 @@ static int memory_close(struct dgraft_fs *fs, int handle)
 {
     struct memory_fs *memory = of(fs);
     struct handle *closed = &memory->handles[handle];
-    must(closed->file >= 0);
-    memory->calls++;
+    memory_must(closed->file >= 0);
+    const int error = enter(memory, "close", name_of(memory, handle));
     if (closed->holds_lock) {
         memory->files[closed->file].locked = false;
     }
     closed->file = -1;
-    return 0;
+    return error; /* closed all the same */
 }
 
 static ssize_t memory_pread(struct dgraft_fs *fs, int handle, void *bytes, size_t size, uint64_t offset)
 {
     struct memory_fs *memory = of(fs);
     const struct file *file = &memory->files[memory->handles[handle].file];
-    const int error = enter(memory);
+    const int error = enter(memory, "read", name_of(memory, handle));
     if (error != 0) {
         return error;
     }
@@ -221,6 +229,7 @@ static ssize_t memory_pread(struct dgraft_fs *fs, int handle, void *bytes, size_
     if (memory->random != 0) {
         size = 1 + next_random(memory) % size;
     }
+    size = cut(memory, size);
     memcpy(bytes, file->now + offset, size);
     return (ssize_t)size;
 }
@@ -239,8 +248,8 @@ static ssize_t memory_pwritev(struct dgraft_fs *fs, int handle, const struct iov
 {
     struct memory_fs *memory = of(fs);
     struct file *file = &memory->files[memory->handles[handle].file];
-    const int error = enter(memory);
-    uint64_t size = 0;
+    const int error = enter(memory, "write", name_of(memory, handle));
+    size_t size = 0;
     if (error != 0) {
         return error;
     }
@@ -250,6 +259,7 @@ static ssize_t memory_pwritev(struct dgraft_fs *fs, int handle, const struct iov
     if (memory->random != 0 && size > 0) {
         size = 1 + next_random(memory) % size;
     }
+    size = cut(memory, size);
     if (memory->room != UINT64_MAX && offset + size > file->size_now) {
         const uint64_t used = used_bytes(memory);
         const uint64_t left = used < memory->room ? memory->room - used : 0;
@@ -257,10 +267,14 @@ static ssize_t memory_pwritev(struct dgraft_fs *fs, int handle, const struct iov
             size = offset < file->size_now + left ? file->size_now + left - offset : 0;
         }
         if (size == 0) {
+            note_failure(memory, "write", name_of(memory, handle));
             return -ENOSPC;
         }
     }
-    grow(file, offset + size);
+    memory_file_grow(file, offset + size);
+    for (uint64_t at = offset / MEMORY_SECTOR_BYTES; at * MEMORY_SECTOR_BYTES < offset + size; at++) {
+        keep_version(memory, file, (size_t)at);
+    }
     uint64_t done = 0;
     for (int i = 0; i < count && done < size; i++) {
         const uint64_t part = pieces[i].iov_len < size - done ? pieces[i].iov_len : size - done;
@@ -279,8 +293,9 @@ static ssize_t memory_pwritev(struct dgraft_fs *fs, int handle, const struct iov
     return (ssize_t)size;
 }
 
-static void settle(struct file *file, bool durable)
+static void settle(struct memory_fs *memory, struct file *file, bool durable)
 {
+    forget_versions(memory, file);
     for (uint64_t at = 0; at < file->capacity / MEMORY_SECTOR_BYTES; at++) {
         if (file->dirty[at] != 0 && durable) {
             memcpy(file->disk + at * MEMORY_SECTOR_BYTES, file->now + at * MEMORY_SECTOR_BYTES, MEMORY_SECTOR_BYTES);
@@ -295,9 +310,10 @@ static void settle(struct file *file, bool durable)
 static int memory_sync(struct dgraft_fs *fs, int handle)
 {
     struct memory_fs *memory = of(fs);
-    const int error = enter(memory);
+    const int error = enter(memory, memory->files[memory->handles[handle].file].shortened ? "sync shortened" : "sync",
+                            name_of(memory, handle));
     if (error != -EINTR && (memory->power_off_call == 0 || memory->calls < memory->power_off_call)) {
-        settle(&memory->files[memory->handles[handle].file], error == 0);
+        settle(memory, &memory->files[memory->handles[handle].file], error == 0);
     }
     return error;
 }
@@ -306,17 +322,21 @@ static int memory_truncate(struct dgraft_fs *fs, int handle, uint64_t size)
 {
     struct memory_fs *memory = of(fs);
     struct file *file = &memory->files[memory->handles[handle].file];
-    const int error = enter(memory);
+    const int error = enter(memory, "truncate", name_of(memory, handle));
     if (error != 0) {
         return error;
     }
-    grow(file, size);
+    memory_file_grow(file, size);
     if (size < file->size_now) {
+        for (uint64_t at = size / MEMORY_SECTOR_BYTES; at * MEMORY_SECTOR_BYTES < file->size_now; at++) {
+            keep_version(memory, file, (size_t)at);
+        }
         memset(file->now + size, 0, (size_t)(file->size_now - size));
         for (uint64_t at = size / MEMORY_SECTOR_BYTES; at * MEMORY_SECTOR_BYTES < file->size_now; at++) {
             file->dirty[at] = 1;
         }
     }
+    file->shortened = file->shortened || size < file->size_now;
     file->size_now = size;
     return 0;
 }
@@ -324,7 +344,7 @@ static int memory_truncate(struct dgraft_fs *fs, int handle, uint64_t size)
 static int64_t memory_size(struct dgraft_fs *fs, int handle)
 {
     struct memory_fs *memory = of(fs);
-    const int error = enter(memory);
+    const int error = enter(memory, "size", name_of(memory, handle));
     return error != 0 ? error : (int64_t)memory->files[memory->handles[handle].file].size_now;
 }
 
@@ -332,7 +352,7 @@ static int memory_lock(struct dgraft_fs *fs, int handle)
 {
     struct memory_fs *memory = of(fs);
     struct file *file = &memory->files[memory->handles[handle].file];
-    const int error = enter(memory);
+    const int error = enter(memory, "lock", name_of(memory, handle));
     if (error != 0) {
         return error;
     }
@@ -347,7 +367,7 @@ static int memory_lock(struct dgraft_fs *fs, int handle)
 static int memory_locked(struct dgraft_fs *fs, int handle)
 {
     struct memory_fs *memory = of(fs);
-    const int error = enter(memory);
+    const int error = enter(memory, "locked", name_of(memory, handle));
     if (error != 0) {
         return error;
     }
@@ -357,7 +377,7 @@ static int memory_locked(struct dgraft_fs *fs, int handle)
 static int memory_rename(struct dgraft_fs *fs, const char *from, const char *to)
 {
     struct memory_fs *memory = of(fs);
-    const int error = enter(memory);
+    const int error = enter(memory, "rename", from);
     const struct name *name = find(&memory->now, from);
     if (error != 0) {
         return error;
@@ -372,7 +392,7 @@ static int memory_rename(struct dgraft_fs *fs, const char *from, const char *to)
 static int memory_unlink(struct dgraft_fs *fs, const char *path)
 {
     struct memory_fs *memory = of(fs);
-    const int error = enter(memory);
+    const int error = enter(memory, "unlink", path);
     if (error != 0) {
         return error;
     }
@@ -386,7 +406,7 @@ static int memory_unlink(struct dgraft_fs *fs, const char *path)
 static int memory_make_directory(struct dgraft_fs *fs, const char *path)
 {
     struct memory_fs *memory = of(fs);
-    const int error = enter(memory);
+    const int error = enter(memory, "make directory", path);
     if (error != 0) {
         return error;
     }
@@ -400,7 +420,7 @@ static int memory_make_directory(struct dgraft_fs *fs, const char *path)
 static int memory_sync_directory(struct dgraft_fs *fs, const char *path)
 {
     struct memory_fs *memory = of(fs);
-    const int error = enter(memory);
+    const int error = enter(memory, "sync directory", path);
     size_t left = 0;
     if (error != 0 || (memory->power_off_call != 0 && memory->calls == memory->power_off_call)) {
         return error;
@@ -409,7 +429,7 @@ static int memory_sync_directory(struct dgraft_fs *fs, const char *path)
         const struct change *change = &memory->changes[i];
         const char *changed = change->to[0] != '\0' ? change->to : change->from;
         if (lies_in(changed, path) || (strcmp(path, ".") == 0 && strchr(changed, '/') == NULL)) {
-            apply(&memory->disk, change);
+            memory_names_apply(&memory->disk, change);
         } else {
             memory->changes[left++] = *change;
         }
@@ -422,7 +442,7 @@ static int memory_list(struct dgraft_fs *fs, const char *path, int (*found)(void
                        void *context)
 {
     struct memory_fs *memory = of(fs);
-    const int error = enter(memory);
+    const int error = enter(memory, "list", path);
     const struct name *directory = find(&memory->now, path);
     if (error != 0) {
         return error;
@@ -462,7 +482,7 @@ static const struct dgraft_fs_ops memory_ops = {
 struct memory_fs *memory_fs_new(void)
 {
     struct memory_fs *memory = calloc(1, sizeof *memory);
-    must(memory != NULL);
+    memory_must(memory != NULL);
     memory->fs.ops = &memory_ops;
     memory->room = UINT64_MAX;
     for (size_t i = 0; i < HANDLES_MAX; i++) {
@@ -477,6 +497,9 @@ void memory_fs_free(struct memory_fs *memory)
         free(memory->files[i].now);
         free(memory->files[i].disk);
         free(memory->files[i].dirty);
+    }
+    if (memory != NULL) {
+        free(memory->versions);
     }
     free(memory);
 }
@@ -500,6 +523,9 @@ void memory_fs_clear(struct memory_fs *memory)
     memory->disk.count = 0;
     memory->change_count = 0;
     memory->calls = 0;
+    memory->version_count = 0;
+    memory->failed_count = 0;
+    memory->cut_call = 0;
     memory->fail_call = 0;
     memory->fail_for_ever = false;
     memory->power_off_call = 0;
@@ -520,8 +546,36 @@ uint64_t memory_fs_calls(const struct memory_fs *memory)
 void memory_fs_fail_at(struct memory_fs *memory, uint64_t call, int error, bool for_ever)
 {
     memory->fail_call = call;
+    memory->failed_count = 0;
     memory->fail_error = error;
     memory->fail_for_ever = for_ever;
+}
+
+void memory_fs_cut_at(struct memory_fs *memory, uint64_t call, uint64_t bytes)
+{
+    memory->cut_call = call;
+    memory->failed_count = 0;
+    memory->cut_bytes = bytes;
+}
+
+const struct memory_fs_call *memory_fs_failed(const struct memory_fs *memory, size_t *count)
+{
+    *count = memory->failed_count;
+    return memory->failed;
+}
+
+int memory_fs_open_files(const struct memory_fs *memory)
+{
+    int count = 0;
+    for (size_t i = 0; i < HANDLES_MAX; i++) {
+        count += memory->handles[i].file >= 0;
+    }
+    return count;
+}
+
+uint64_t memory_fs_used(const struct memory_fs *memory)
+{
+    return used_bytes(memory);
 }
 
 void memory_fs_power_off_at(struct memory_fs *memory, uint64_t call)
@@ -537,75 +591,7 @@ void memory_fs_short(struct memory_fs *memory, uint64_t seed)
 void memory_fs_room(struct memory_fs *memory, uint64_t bytes)
 {
     memory->room = bytes;
-}
-
-static size_t sectors(const struct file *file)
-{
-    return (size_t)(file->capacity / MEMORY_SECTOR_BYTES);
-}
-
-size_t memory_fs_uncertain(const struct memory_fs *memory)
-{
-    size_t count = memory->change_count;
-    for (int i = 0; i < memory->file_count; i++) {
-        const struct file *file = &memory->files[i];
-        count += file->size_now != file->size_disk;
-        for (size_t at = 0; at < sectors(file); at++) {
-            count += file->dirty[at] != 0;
-        }
-    }
-    return count;
-}
-
-static bool keep_all(void *context, size_t which)
-{
-    (void)context;
-    (void)which;
-    return true;
-}
-
-struct memory_fs *memory_fs_crash(const struct memory_fs *memory, bool (*kept)(void *context, size_t which),
-                                  void *context)
-{
-    struct memory_fs *after = memory_fs_new();
-    size_t which = 0;
-    after->disk = memory->disk;
-    for (size_t i = 0; i < memory->change_count; i++) {
-        if (kept(context, which++)) {
-            apply(&after->disk, &memory->changes[i]);
-        }
-    }
-    after->now = after->disk;
-    after->file_count = memory->file_count;
-    for (int i = 0; i < memory->file_count; i++) {
-        const struct file *from = &memory->files[i];
-        struct file *to = &after->files[i];
-        to->size_now = from->size_disk;
-        if (from->size_now != from->size_disk && kept(context, which++)) {
-            to->size_now = from->size_now;
-        }
-        to->size_disk = to->size_now;
-        to->used = from->used;
-        grow(to, from->capacity);
-        for (size_t at = 0; at < sectors(from); at++) {
-            /* A copy takes bytes that a test changed behind the seam's back, too. */
-            const bool arrived = kept == keep_all || (from->dirty[at] != 0 && kept(context, which++));
-            memcpy(to->now + at * MEMORY_SECTOR_BYTES, (arrived ? from->now : from->disk) + at * MEMORY_SECTOR_BYTES,
-                   MEMORY_SECTOR_BYTES);
-        }
-        if (to->size_now < to->capacity) {
-            memset(to->now + to->size_now, 0, (size_t)(to->capacity - to->size_now));
-        }
-        if (to->capacity > 0) {
-            memcpy(to->disk, to->now, (size_t)to->capacity);
-        }
-    }
-    return after;
-}
-
-struct memory_fs *memory_fs_copy(const struct memory_fs *memory)
-{
-    return memory_fs_crash(memory, keep_all, NULL);
+    memory->failed_count = 0;
 }
 
 uint8_t *memory_fs_bytes(struct memory_fs *memory, const char *path, uint64_t *size)
@@ -623,9 +609,9 @@ void memory_fs_put(struct memory_fs *memory, const char *directory, const char *
     if (find(&memory->now, directory) == NULL) {
         change_names(memory, "", directory, DIRECTORY);
     }
-    must(memory->file_count < FILES_MAX);
+    memory_must(memory->file_count < FILES_MAX);
     struct file *file = &memory->files[memory->file_count];
-    grow(file, size == 0 ? 1 : size);
+    memory_file_grow(file, size == 0 ? 1 : size);
     if (size > 0) {
         memcpy(file->now, bytes, size);
         memcpy(file->disk, bytes, size);
@@ -643,10 +629,11 @@ uint64_t memory_fs_hash(const struct memory_fs *memory)
     uint64_t sum = 0;
     for (size_t i = 0; i < memory->now.count; i++) {
         const struct name *name = &memory->now.items[i];
-        uint64_t hash = dgraft_crc32c(0, name->path, strlen(name->path));
+        uint64_t hash = dgraft_snapshot_digest(name->path, strlen(name->path));
         if (name->file != DIRECTORY) {
             const struct file *file = &memory->files[name->file];
-            hash = hash << 32 | dgraft_crc32c((uint32_t)(hash + file->size_now), file->now, (size_t)file->size_now);
+            hash =
+                hash * 0x9E3779B97F4A7C15u + dgraft_snapshot_digest(file->now, (size_t)file->size_now) + file->size_now;
         }
         sum += hash; /* names have no order */
     }

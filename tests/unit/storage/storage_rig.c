@@ -84,37 +84,34 @@ void rig_apply(struct rig_log *log, const struct rig_write *write)
     log->last = write->keep + write->count;
 }
 
-enum { SNAPSHOT_BYTES = 700, CHUNK_BYTES = 300 };
-
-/* Bytes that follow from the position. */
-static void snapshot_bytes(struct dgraft_position position, uint8_t bytes[SNAPSHOT_BYTES])
+void rig_snapshot_bytes(struct dgraft_position position, uint8_t bytes[RIG_SNAPSHOT_BYTES])
 {
-    for (size_t i = 0; i < SNAPSHOT_BYTES; i++) {
+    for (size_t i = 0; i < RIG_SNAPSHOT_BYTES; i++) {
         bytes[i] = (uint8_t)(position.index * 7 + position.term + i * i);
     }
 }
 
 struct dgraft_snapshot rig_snapshot_of(struct dgraft_position position)
 {
-    uint8_t bytes[SNAPSHOT_BYTES];
-    snapshot_bytes(position, bytes);
-    return (struct dgraft_snapshot){position, SNAPSHOT_BYTES, dgraft_snapshot_digest(bytes, SNAPSHOT_BYTES)};
+    uint8_t bytes[RIG_SNAPSHOT_BYTES];
+    rig_snapshot_bytes(position, bytes);
+    return (struct dgraft_snapshot){position, RIG_SNAPSHOT_BYTES, dgraft_snapshot_digest(bytes, RIG_SNAPSHOT_BYTES)};
 }
 
 enum dgraft_status rig_store_snapshot(struct dgraft_storage *storage, enum dgraft_snapshot_draft which,
                                       struct dgraft_position position, size_t until)
 {
-    uint8_t bytes[SNAPSHOT_BYTES];
+    uint8_t bytes[RIG_SNAPSHOT_BYTES];
     const struct dgraft_snapshot snapshot = rig_snapshot_of(position);
     struct dgraft_why why;
     bool done = false;
-    snapshot_bytes(position, bytes);
-    enum dgraft_status status = dgraft_storage_snapshot_begin(storage, which, &snapshot, CHUNK_BYTES, &why);
-    for (size_t at = 0; at < until && status == DGRAFT_OK; at += CHUNK_BYTES) {
-        const size_t size = SNAPSHOT_BYTES - at < CHUNK_BYTES ? SNAPSHOT_BYTES - at : CHUNK_BYTES;
+    rig_snapshot_bytes(position, bytes);
+    enum dgraft_status status = dgraft_storage_snapshot_begin(storage, which, &snapshot, RIG_CHUNK_BYTES, &why);
+    for (size_t at = 0; at < until && status == DGRAFT_OK; at += RIG_CHUNK_BYTES) {
+        const size_t size = RIG_SNAPSHOT_BYTES - at < RIG_CHUNK_BYTES ? RIG_SNAPSHOT_BYTES - at : RIG_CHUNK_BYTES;
         status = dgraft_storage_snapshot_write(storage, which, at, bytes + at, size, &why);
     }
-    while (status == DGRAFT_OK && until >= SNAPSHOT_BYTES && !done) {
+    while (status == DGRAFT_OK && until >= RIG_SNAPSHOT_BYTES && !done) {
         status = dgraft_storage_snapshot_check(storage, which, &done, &why);
     }
     if (status == DGRAFT_OK && done) {
@@ -129,7 +126,7 @@ enum dgraft_status rig_store_snapshot(struct dgraft_storage *storage, enum dgraf
 static enum dgraft_status install(struct dgraft_storage *storage, const struct rig_write *write)
 {
     const struct dgraft_position position = {write->keep, write->entry_term};
-    enum dgraft_status status = rig_store_snapshot(storage, DGRAFT_SNAPSHOT_RECEIVED, position, SNAPSHOT_BYTES);
+    enum dgraft_status status = rig_store_snapshot(storage, DGRAFT_SNAPSHOT_RECEIVED, position, RIG_SNAPSHOT_BYTES);
     const struct dgraft_storage_write anew = {.log = true,
                                               .restart = position.term,
                                               .keep = position.index,
@@ -152,8 +149,9 @@ static enum dgraft_status do_snapshot(struct dgraft_storage *storage, const stru
 {
     enum dgraft_status status = DGRAFT_OK;
     if (write->operation == RIG_SNAPSHOT) {
-        status = rig_store_snapshot(storage, DGRAFT_SNAPSHOT_OWN,
-                                    (struct dgraft_position){write->keep, before->terms[write->keep]}, SNAPSHOT_BYTES);
+        status =
+            rig_store_snapshot(storage, DGRAFT_SNAPSHOT_OWN,
+                               (struct dgraft_position){write->keep, before->terms[write->keep]}, RIG_SNAPSHOT_BYTES);
     } else if (write->operation == RIG_INSTALL) {
         status = install(storage, write);
     } else {

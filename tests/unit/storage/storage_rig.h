@@ -6,7 +6,7 @@
 
 #include <dgraft/storage.h>
 
-enum { RIG_ENTRIES_MAX = 4096 };
+enum { RIG_ENTRIES_MAX = 4096, RIG_SNAPSHOT_BYTES = 700, RIG_CHUNK_BYTES = 300 };
 
 /* What the log should hold: term and size of each entry; the payload follows from index and term. */
 struct rig_log {
@@ -52,6 +52,9 @@ void rig_apply(struct rig_log *log, const struct rig_write *write);
 
 /* Does the write: prepare, perform, complete. */
 enum dgraft_status rig_do(struct dgraft_storage *storage, const struct rig_log *before, const struct rig_write *write);
+
+/* The bytes of the snapshot of a position, which follow from it. */
+void rig_snapshot_bytes(struct dgraft_position position, uint8_t bytes[RIG_SNAPSHOT_BYTES]);
 
 /* The snapshot of a position, and storing the first `until` bytes of it; all 700 of them: it is checked, published and
  * adopted. */
