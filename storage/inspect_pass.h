@@ -2,6 +2,7 @@
 #ifndef DGRAFT_INSPECT_PASS_H
 #define DGRAFT_INSPECT_PASS_H
 
+#include "inspect_map.h"
 #include "segment_scan.h"
 #include "storage_why.h"
 
@@ -32,6 +33,7 @@ struct dgraft_inspect_pass {
     struct dgraft_log log;
     uint64_t saves;
     dgraft_term saved_term;
+    struct dgraft_map *map; /* NULL: nobody wants to know where entries lie */
 };
 
 /* Counts and tells a finding. */
@@ -47,8 +49,17 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_inspect_header(struct dgraft_inspect_p
 DGRAFT_MUST_USE enum dgraft_status dgraft_inspect_first(struct dgraft_inspect_pass *pass,
                                                         struct dgraft_inspect_segment *segment, bool *whole);
 
+/* Here, batches of the log cannot be read: what follows is not compared with what lies before. */
+void dgraft_inspect_lose(struct dgraft_inspect_pass *pass);
+
 /* Visits a segment: header, batches, records; and tells what is wrong with them. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
                                                           const struct dgraft_inspect_segment *segment);
+
+/* Inspects, and fills `map` (empty before, may be NULL), for which the path must be a directory. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_inspect_mapped(struct dgraft_fs *fs, const char *path,
+                                                         const struct dgraft_inspect_visitor *visitor,
+                                                         struct dgraft_inspect_summary *summary, struct dgraft_map *map,
+                                                         struct dgraft_why *why);
 
 #endif

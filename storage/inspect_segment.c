@@ -24,6 +24,15 @@ void dgraft_inspect_tell(struct dgraft_inspect_pass *pass, const char *path, uin
     }
 }
 
+void dgraft_inspect_lose(struct dgraft_inspect_pass *pass)
+{
+    pass->broken = true;
+    if (pass->map != NULL) {
+        const dgraft_index snapshot = pass->summary->snapshot.index;
+        dgraft_map_lose(pass->map, pass->summary->commit > snapshot ? pass->summary->commit : snapshot);
+    }
+}
+
 static enum dgraft_status turn_to(struct dgraft_inspect_pass *pass, const struct dgraft_inspect_segment *segment)
 {
     const int file = dgraft_disk_open(&pass->disk, segment->name, DGRAFT_FS_READ);
@@ -143,6 +152,10 @@ static void take(struct dgraft_inspect_pass *pass, const struct dgraft_batch *ba
         summary->first = (struct dgraft_position){batch->first, plan->runs[0].term};
     }
     const bool anew = batch->restart || pass->log.open;
+    if (pass->map != NULL) {
+        dgraft_map_take(pass->map, pass->scan.sequence, batch, plan,
+                        batch->restart || (pass->log.open && !pass->map->begun));
+    }
     if (!pass->broken && (anew || batch->keep <= pass->log.last.index) && dgraft_log_reserve(&pass->log, plan)) {
         dgraft_log_apply(&pass->log, plan);
     }
@@ -202,6 +215,20 @@ static const char *what_was_torn(const struct dgraft_inspect_pass *pass)
                                   : "a write that never finished: the next start cuts it";
 }
 
+/* A batch of the log is damaged. Where its header can be believed, it says which entries it holds. */
+static void lose_batch(struct dgraft_inspect_pass *pass, const struct dgraft_scanned *scanned, uint64_t number)
+{
+    struct dgraft_map *map = pass->map;
+    if (scanned->batch.number != number) {
+        dgraft_inspect_lose(pass);
+    }
+    if (map != NULL && scanned->look == DGRAFT_LOOK_BROKEN && scanned->header_good) {
+        dgraft_map_take(map, pass->scan.sequence, &scanned->batch, NULL,
+                        scanned->batch.restart || (pass->log.open && !map->begun));
+    }
+    dgraft_inspect_lose(pass);
+}
+
 /* Tells about what is not a good batch. Returns where to go on, 0: nowhere. */
 static int tell_bad(struct dgraft_inspect_pass *pass, const char *path, uint64_t offset, uint64_t number, bool fenced,
                     const struct dgraft_scanned *scanned, uint64_t *resume)
@@ -228,7 +255,7 @@ static int tell_bad(struct dgraft_inspect_pass *pass, const char *path, uint64_t
                             what_was_torn(pass), number, end - offset);
         break;
     case DGRAFT_BATCH_DAMAGED:
-        pass->broken = true;
+        lose_batch(pass, scanned, number);
         *resume = later;
         dgraft_inspect_tell(pass, path, offset, DGRAFT_SEVERITY_DAMAGE,
                             "batch %" PRIu64 ", from index %" PRIu64 " on: %s; it was acknowledged%s. %s", number,
@@ -289,6 +316,9 @@ static int show_batches(struct dgraft_inspect_pass *pass, const char *path,
         offset = resume;
         number = scanned.batch.number;
         pass->chain = scanned.batch.previous;
+        if (pass->map != NULL) {
+            dgraft_map_follows(pass->map, number - 1);
+        }
     }
 }
 
@@ -311,13 +341,14 @@ static bool judge_header(struct dgraft_inspect_pass *pass, const char *path,
     case DGRAFT_SEGMENT_SPARE:
         return false;
     case DGRAFT_SEGMENT_DAMAGED:
-        pass->broken = true;
+        dgraft_inspect_lose(pass);
         dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "the segment's header: %s. %s",
                             facts.header == DGRAFT_ACCEPT ? "it is that of another segment: the file was renamed"
                                                           : dgraft_refusal_text(facts.header),
                             DGRAFT_REMEDY_DAMAGE);
         return false;
     case DGRAFT_SEGMENT_FOREIGN:
+        dgraft_inspect_lose(pass);
         dgraft_inspect_tell(
             pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
             "it belongs to node %" PRIu32 ", store %016" PRIx64 " of cluster %.63s, the directory to node "
@@ -328,6 +359,7 @@ static bool judge_header(struct dgraft_inspect_pass *pass, const char *path,
     case DGRAFT_SEGMENT_TOO_NEW:
         break;
     }
+    dgraft_inspect_lose(pass);
     dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
                         "written by a newer version of the format than %u; use the newer program",
                         DGRAFT_FORMAT_VERSION);
@@ -367,7 +399,7 @@ enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
         pass->number = header->follows;
         pass->chain = header->chain;
     } else if (header->follows != pass->number || header->chain != pass->chain) {
-        pass->broken = true;
+        dgraft_inspect_lose(pass);
         dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
                             "it follows batch %" PRIu64 ", but the last one before it is %" PRIu64
                             ": batches are missing. %s",
@@ -379,7 +411,13 @@ enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
     if (status != DGRAFT_OK) {
         return status;
     }
+    if (pass->map != NULL) {
+        dgraft_map_follows(pass->map, header->follows);
+    }
     const int error = show_batches(pass, path, segment);
     turn_away(pass);
+    if (segment->limit == UINT64_MAX && header->file_bytes < header->made_bytes) {
+        dgraft_inspect_lose(pass);
+    }
     return error == 0 ? DGRAFT_OK : dgraft_why_errno(pass->why, &pass->disk, "read", segment->name, error);
 }

@@ -216,7 +216,7 @@ static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass)
             char path[DGRAFT_DISK_PATH_BYTES];
             dgraft_segment_name(expected, name);
             dgraft_disk_path(&pass->disk, name, path);
-            pass->broken = true;
+            dgraft_inspect_lose(pass);
             dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
                                 "it is missing, but a later segment is there. %s", DGRAFT_REMEDY_DAMAGE);
         }
@@ -298,6 +298,13 @@ static enum dgraft_status inspect_directory(struct dgraft_inspect_pass *pass)
     if (status == DGRAFT_OK) {
         compare_state(pass, best);
     }
+    if (status == DGRAFT_OK && pass->number == 0) {
+        dgraft_inspect_lose(pass);
+    }
+    if (status == DGRAFT_OK && pass->map != NULL) {
+        dgraft_map_finish(pass->map, pass->summary->snapshot.index);
+        status = pass->map->failed ? dgraft_why_errno(pass->why, &pass->disk, "read", "", -ENOMEM) : DGRAFT_OK;
+    }
     return status;
 }
 
@@ -370,12 +377,21 @@ static int stop(void *context, const char *name)
 enum dgraft_status dgraft_inspect(struct dgraft_fs *fs, const char *path, const struct dgraft_inspect_visitor *visitor,
                                   struct dgraft_inspect_summary *summary, struct dgraft_why *why)
 {
+    return dgraft_inspect_mapped(fs, path, visitor, summary, NULL, why);
+}
+
+enum dgraft_status dgraft_inspect_mapped(struct dgraft_fs *fs, const char *path,
+                                         const struct dgraft_inspect_visitor *visitor,
+                                         struct dgraft_inspect_summary *summary, struct dgraft_map *map,
+                                         struct dgraft_why *why)
+{
     struct dgraft_inspect_pass pass;
     memset(&pass, 0, sizeof pass);
     memset(summary, 0, sizeof *summary);
     pass.visitor = visitor;
     pass.summary = summary;
     pass.why = why;
+    pass.map = map;
     dgraft_disk_init(&pass.disk, fs, path);
     dgraft_window_init(&pass.scan.window, &pass.disk, WINDOW_BYTES);
     if (!dgraft_log_init(&pass.log, 256)) {
@@ -385,7 +401,7 @@ enum dgraft_status dgraft_inspect(struct dgraft_fs *fs, const char *path, const 
     enum dgraft_status status;
     if (listed >= 0) {
         status = inspect_directory(&pass);
-    } else if (listed == -ENOTDIR) {
+    } else if (listed == -ENOTDIR && map == NULL) {
         status = inspect_file(&pass, path);
     } else {
         status = dgraft_why_errno(why, &pass.disk, "open", "", listed);
