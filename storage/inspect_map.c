@@ -13,7 +13,7 @@ void dgraft_map_free(struct dgraft_map *map)
 
 static void push(struct dgraft_map *map, struct dgraft_map_extent extent)
 {
-    if (map->extent_count == map->extent_capacity) {
+    if (map->extents == NULL || map->extent_count == map->extent_capacity) {
         const size_t capacity = map->extent_capacity == 0 ? 64 : 2 * map->extent_capacity;
         struct dgraft_map_extent *larger = realloc(map->extents, capacity * sizeof *larger);
         if (larger == NULL) {
@@ -28,7 +28,7 @@ static void push(struct dgraft_map *map, struct dgraft_map_extent extent)
 
 static void push_membership(struct dgraft_map *map, dgraft_index index)
 {
-    if (map->membership_count == map->membership_capacity) {
+    if (map->memberships == NULL || map->membership_count == map->membership_capacity) {
         const size_t capacity = map->membership_capacity == 0 ? 16 : 2 * map->membership_capacity;
         dgraft_index *larger = realloc(map->memberships, capacity * sizeof *larger);
         if (larger == NULL) {

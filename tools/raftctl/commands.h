@@ -6,6 +6,7 @@
 
 int command_format(int argc, char **argv);
 int command_inspect(int argc, char **argv);
+int command_verify(int argc, char **argv);
 int command_put(int argc, char **argv);
 int command_get(int argc, char **argv);
 int command_delete(int argc, char **argv);

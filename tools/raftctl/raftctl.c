@@ -25,6 +25,8 @@ struct command {
 static const struct command commands[] = {
     {"format", "raftctl format", "make the directory of a new node", command_format},
     {"inspect", "raftctl inspect", "say what a node's files hold, and whether they are sound", command_inspect},
+    {"verify", "raftctl verify", "compare the files of a cluster's nodes, and say who could repair whom",
+     command_verify},
     {"put", "raftctl put", "store a value under a key", command_put},
     {"get", "raftctl get", "write the value of a key", command_get},
     {"delete", "raftctl delete", "remove a key", command_delete},

@@ -75,6 +75,10 @@ expect 2 'greater' "$raftctl" inspect --from 5 --to 4 .
 expect 2 'leaves out' "$raftctl" inspect --no-records --from 5 .
 expect 2 'unrecognized option' "$raftctl" inspect --frobnicate .
 
+expect 2 'which directories' "$raftctl" verify
+expect 2 'Two or more' "$raftctl" verify .
+expect 2 'unrecognized option' "$raftctl" verify --frobnicate . ..
+
 expect 2 'which file' "$raftctl" replay
 expect 2 'one file' "$raftctl" replay a b
 expect 2 'number of an event' "$raftctl" replay --until 0 a

@@ -133,11 +133,38 @@ until grep -q 'snapshot of all up to entry .* is taken up' log.3; do
 done
 until_says 'healthy' "$raftctl" status
 
+# Their directories are compared while they run and write, several times.
+rm -rf files && mkdir files || die "no room for files"
+for number in $(seq 400); do
+    echo "$number" >files/more$number
+done
+"$raftctl" load files >load.out 2>&1 </dev/null &
+load=$!
+for time in 1 2 3 4 5; do
+    expect 0 "$raftctl" verify n1 n2 n3
+    says out 'sound: 3 directories'
+done
+wait $load || die "the load beside raftctl verify"
+expect 0 "$raftctl" verify --json n1 n2 n3
+[ "$(grep -c '"type":"replica"' out)" -eq 3 ] || die "not three replicas"
+tail -n 1 out | grep -q '"type":"summary","verdict":"sound"' || die "no summary"
+
 # A start begins with the snapshot, and what the log holds besides.
 for node in 1 2 3; do
     eval "kill -9 \$pid$node"
     eval "wait \$pid$node" 2>/dev/null
 done
+expect 0 "$raftctl" verify n1 n2 n3
+says out 'sound: 3 directories'
+expect 2 "$raftctl" verify n1 n1
+says out 'impossible: .* both of node 1'
+cp -r n2 rotten
+victim=$(ls rotten/log-* | head -n 1)
+printf 'xxxxxxxx' | dd of="$victim" bs=1 seek=4300 conv=notrunc 2>/dev/null
+expect 1 "$raftctl" verify n1 rotten n3
+says out 'DAMAGE'
+says out 'findings: '
+[ -z "$(LC_ALL=C tr -d '\n\040-\176' <out)" ] || die "verify prints control bytes"
 for node in 1 2 3; do
     expect 0 "$raftctl" inspect n$node
     says out 'snapshots (1)'
