@@ -36,10 +36,15 @@ struct dgraft_inspect_pass {
     struct dgraft_map *map; /* NULL: nobody wants to know where entries lie */
 };
 
+/* What to do about a finding, besides DGRAFT_REMEDY_DAMAGE. */
+#define DGRAFT_REMEDY_NOTHING "nothing"
+#define DGRAFT_REMEDY_MENDED  "nothing: the next start mends it"
+#define DGRAFT_REMEDY_NEWER   "use the newer program"
+
 /* Counts and tells a finding. */
-__attribute__((format(printf, 5, 6))) void dgraft_inspect_tell(struct dgraft_inspect_pass *pass, const char *path,
+__attribute__((format(printf, 6, 7))) void dgraft_inspect_tell(struct dgraft_inspect_pass *pass, const char *path,
                                                                uint64_t offset, enum dgraft_severity severity,
-                                                               const char *format, ...);
+                                                               const char *remedy, const char *format, ...);
 
 /* Reads a segment's header. Returns OK or what the file system's failure stands for. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_inspect_header(struct dgraft_inspect_pass *pass,

@@ -7,7 +7,7 @@
 #include <string.h>
 
 void dgraft_inspect_tell(struct dgraft_inspect_pass *pass, const char *path, uint64_t offset,
-                         enum dgraft_severity severity, const char *format, ...)
+                         enum dgraft_severity severity, const char *remedy, const char *format, ...)
 {
     char text[DGRAFT_WHY_BYTES];
     va_list arguments;
@@ -20,7 +20,7 @@ void dgraft_inspect_tell(struct dgraft_inspect_pass *pass, const char *path, uin
         pass->summary->notes++;
     }
     if (pass->visitor->finding != NULL) {
-        pass->visitor->finding(pass->visitor->context, path, offset, severity, text);
+        pass->visitor->finding(pass->visitor->context, path, offset, severity, text, remedy);
     }
 }
 
@@ -209,12 +209,6 @@ static int look(struct dgraft_inspect_pass *pass, uint64_t offset, uint64_t numb
     return error;
 }
 
-static const char *what_was_torn(const struct dgraft_inspect_pass *pass)
-{
-    return pass->summary->running ? "a batch is only partly there: the running node is writing it, or will cut it"
-                                  : "a write that never finished: the next start cuts it";
-}
-
 /* A batch of the log is damaged. Where its header can be believed, it says which entries it holds. */
 static void lose_batch(struct dgraft_inspect_pass *pass, const struct dgraft_scanned *scanned, uint64_t number)
 {
@@ -251,16 +245,18 @@ static int tell_bad(struct dgraft_inspect_pass *pass, const char *path, uint64_t
         break;
     case DGRAFT_BATCH_TORN:
         pass->summary->torn_bytes += end - offset;
-        dgraft_inspect_tell(pass, path, offset, DGRAFT_SEVERITY_NOTE, "%s (batch %" PRIu64 ", %" PRIu64 " bytes)",
-                            what_was_torn(pass), number, end - offset);
+        dgraft_inspect_tell(pass, path, offset, DGRAFT_SEVERITY_NOTE,
+                            pass->summary->running ? "nothing: the running node is writing it, or will cut it"
+                                                   : "nothing: the next start cuts it",
+                            "a write that never finished (batch %" PRIu64 ", %" PRIu64 " bytes)", number, end - offset);
         break;
     case DGRAFT_BATCH_DAMAGED:
         lose_batch(pass, scanned, number);
         *resume = later;
-        dgraft_inspect_tell(pass, path, offset, DGRAFT_SEVERITY_DAMAGE,
-                            "batch %" PRIu64 ", from index %" PRIu64 " on: %s; it was acknowledged%s. %s", number,
+        dgraft_inspect_tell(pass, path, offset, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
+                            "batch %" PRIu64 ", from index %" PRIu64 " on: %s; it was acknowledged%s", number,
                             pass->summary->last.index + 1, dgraft_refusal_text(scanned->batch.refusal),
-                            facts.later ? ": a later batch lies behind it" : "", DGRAFT_REMEDY_DAMAGE);
+                            facts.later ? ": a later batch lies behind it" : "");
         break;
     }
     return error;
@@ -293,7 +289,7 @@ static int show_batches(struct dgraft_inspect_pass *pass, const char *path,
             return error;
         }
         if (scanned.look == DGRAFT_LOOK_GOOD && fenced) {
-            dgraft_inspect_tell(pass, path, offset, DGRAFT_SEVERITY_NOTE,
+            dgraft_inspect_tell(pass, path, offset, DGRAFT_SEVERITY_NOTE, DGRAFT_REMEDY_NOTHING,
                                 "batch %" PRIu64 " is not part of the log: a later segment holds it again", number);
             return 0;
         }
@@ -342,17 +338,16 @@ static bool judge_header(struct dgraft_inspect_pass *pass, const char *path,
         return false;
     case DGRAFT_SEGMENT_DAMAGED:
         dgraft_inspect_lose(pass);
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "the segment's header: %s. %s",
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE, "the segment's header: %s",
                             facts.header == DGRAFT_ACCEPT ? "it is that of another segment: the file was renamed"
-                                                          : dgraft_refusal_text(facts.header),
-                            DGRAFT_REMEDY_DAMAGE);
+                                                          : dgraft_refusal_text(facts.header));
         return false;
     case DGRAFT_SEGMENT_FOREIGN:
         dgraft_inspect_lose(pass);
         dgraft_inspect_tell(
-            pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+            pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "put each file where it belongs",
             "it belongs to node %" PRIu32 ", store %016" PRIx64 " of cluster %.63s, the directory to node "
-            "%" PRIu32 ", store %016" PRIx64 "; put each file where it belongs",
+            "%" PRIu32 ", store %016" PRIx64,
             segment->header.identity.node, segment->header.identity.store, segment->header.identity.cluster_name,
             pass->summary->identity.node, pass->summary->identity.store);
         return false;
@@ -360,9 +355,8 @@ static bool judge_header(struct dgraft_inspect_pass *pass, const char *path,
         break;
     }
     dgraft_inspect_lose(pass);
-    dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
-                        "written by a newer version of the format than %u; use the newer program",
-                        DGRAFT_FORMAT_VERSION);
+    dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_NEWER,
+                        "written by a newer version of the format than %u", DGRAFT_FORMAT_VERSION);
     return false;
 }
 
@@ -380,16 +374,17 @@ enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
         return DGRAFT_OK;
     }
     if (header->first_batch > segment->limit) {
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_NOTE,
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_NOTE, DGRAFT_REMEDY_NOTHING,
                             "no batch of this segment is part of the log: a later one holds them again");
         return DGRAFT_OK;
     }
     if (segment->limit == UINT64_MAX && header->file_bytes < header->made_bytes) {
         dgraft_inspect_tell(pass, path, header->file_bytes,
                             pass->single ? DGRAFT_SEVERITY_NOTE : DGRAFT_SEVERITY_DAMAGE,
-                            "the file is shorter than it was made (%" PRIu64 " bytes)%s", header->made_bytes,
-                            pass->single ? ": so is one that a newer segment replaces in part; inspect the directory"
-                                         : ": its end, and what was written there, is missing. " DGRAFT_REMEDY_DAMAGE);
+                            pass->single ? "inspect the directory" : DGRAFT_REMEDY_DAMAGE,
+                            "the file is shorter than it was made (%" PRIu64 " bytes): %s", header->made_bytes,
+                            pass->single ? "so is one that a newer segment replaces in part"
+                                         : "its end, and what was written there, is missing");
     }
     if (pass->single || pass->broken) {
         pass->broken = true; /* what lies before is not known */
@@ -400,10 +395,10 @@ enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
         pass->chain = header->chain;
     } else if (header->follows != pass->number || header->chain != pass->chain) {
         dgraft_inspect_lose(pass);
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
                             "it follows batch %" PRIu64 ", but the last one before it is %" PRIu64
-                            ": batches are missing. %s",
-                            header->follows, pass->number, DGRAFT_REMEDY_DAMAGE);
+                            ": batches are missing",
+                            header->follows, pass->number);
         pass->number = header->follows;
         pass->chain = header->chain;
     }

@@ -17,8 +17,8 @@ static void show_slots(struct dgraft_inspect_pass *pass, const char *path,
             pass->visitor->state_slot(pass->visitor->context, path, &slots[i]);
         }
         if (slots[i].refusal != DGRAFT_ACCEPT && slots[i].refusal != DGRAFT_REFUSAL_VERSION) {
-            dgraft_inspect_tell(pass, path, slots[i].offset, DGRAFT_SEVERITY_NOTE,
-                                "slot %" PRIu32 ": %s; another slot stands in, and the next start mends it", i,
+            dgraft_inspect_tell(pass, path, slots[i].offset, DGRAFT_SEVERITY_NOTE, DGRAFT_REMEDY_MENDED,
+                                "slot %" PRIu32 ": %s; another slot stands in", i,
                                 dgraft_refusal_text(slots[i].refusal));
         }
     }
@@ -36,9 +36,8 @@ static enum dgraft_status inspect_state(struct dgraft_inspect_pass *pass, const 
     best->refusal = DGRAFT_REFUSAL_EMPTY;
     dgraft_disk_path(&pass->disk, name, path);
     if (status == DGRAFT_STATUS_NOT_FOUND) {
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
-                            "it is missing: term and vote are lost, or the format never finished. %s",
-                            DGRAFT_REMEDY_DAMAGE);
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
+                            "it is missing: term and vote are lost, or the format never finished");
         return DGRAFT_OK;
     }
     if (status != DGRAFT_OK) {
@@ -54,17 +53,16 @@ static enum dgraft_status inspect_state(struct dgraft_inspect_pass *pass, const 
         pass->summary->vote = best->vote;
         break;
     case DGRAFT_STATE_LOST:
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "no slot can be read: term and vote are lost. %s",
-                            DGRAFT_REMEDY_DAMAGE);
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
+                            "no slot can be read: term and vote are lost");
         break;
     case DGRAFT_STATE_MIXED:
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "its slots contradict each other. %s",
-                            DGRAFT_REMEDY_DAMAGE);
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
+                            "its slots contradict each other");
         break;
     case DGRAFT_STATE_TOO_NEW:
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
-                            "written by a newer version of the format than %u; use the newer program",
-                            DGRAFT_FORMAT_VERSION);
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_NEWER,
+                            "written by a newer version of the format than %u", DGRAFT_FORMAT_VERSION);
         break;
     }
     return DGRAFT_OK;
@@ -96,6 +94,7 @@ static void compare_state(struct dgraft_inspect_pass *pass, struct dgraft_state_
     if (choice.lost) {
         dgraft_disk_path(&pass->disk, "state", path);
         dgraft_inspect_tell(pass, path, best.offset, DGRAFT_SEVERITY_DAMAGE,
+                            "look at the disk, which lost a save that was synced; the next start goes on by itself",
                             "the newest save is lost: the log knows of save %" PRIu64 " in term %" PRIu64
                             ", the file of %" PRIu64 " in term %" PRIu64 "; the next start goes on in term %" PRIu64
                             " and votes for nobody in it",
@@ -128,7 +127,9 @@ static int note_name(void *context, const char *name)
         names->snapshots = true;
     } else {
         dgraft_disk_path(&names->pass->disk, name, path);
-        dgraft_inspect_tell(names->pass, path, 0, DGRAFT_SEVERITY_NOTE, "not a file of a node's directory: ignored");
+        dgraft_inspect_tell(names->pass, path, 0, DGRAFT_SEVERITY_NOTE,
+                            "nothing; it may be removed when you know whose it is",
+                            "not a file of a node's directory: ignored");
     }
     return 0;
 }
@@ -217,8 +218,8 @@ static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass)
             dgraft_segment_name(expected, name);
             dgraft_disk_path(&pass->disk, name, path);
             dgraft_inspect_lose(pass);
-            dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
-                                "it is missing, but a later segment is there. %s", DGRAFT_REMEDY_DAMAGE);
+            dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
+                                "it is missing, but a later segment is there");
         }
         tell_void(pass, &segments[i]);
         status = dgraft_inspect_segment(pass, &segments[i]);
@@ -226,10 +227,10 @@ static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass)
     if (status == DGRAFT_OK && !pass->broken && pass->log.base.index > pass->summary->snapshot.index) {
         char path[DGRAFT_DISK_PATH_BYTES];
         dgraft_disk_path(&pass->disk, segments[0].name, path);
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
                             "the log begins behind index %" PRIu64 ", later than the newest snapshot ends: entries "
-                            "between them are missing. %s",
-                            pass->log.base.index, DGRAFT_REMEDY_DAMAGE);
+                            "between them are missing",
+                            pass->log.base.index);
     }
     free(segments);
     free(sequences);
@@ -257,7 +258,15 @@ static enum dgraft_status inspect_snapshot(struct dgraft_inspect_pass *pass, con
         return DGRAFT_OK;
     }
     if (status == DGRAFT_STATUS_DAMAGED || status == DGRAFT_STATUS_FOREIGN || status == DGRAFT_STATUS_TOO_NEW) {
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "%.400s", why.text);
+        char *remedy = strstr(why.text, ". " DGRAFT_REMEDY_DAMAGE);
+        if (remedy != NULL) {
+            *remedy = '\0'; /* it stands beside the text here */
+        }
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+                            status == DGRAFT_STATUS_DAMAGED   ? DGRAFT_REMEDY_DAMAGE
+                            : status == DGRAFT_STATUS_FOREIGN ? "put each file where it belongs"
+                                                              : DGRAFT_REMEDY_NEWER,
+                            "%.400s", why.text);
         return DGRAFT_OK;
     }
     if (status != DGRAFT_OK && pass->why != NULL) {
@@ -283,7 +292,7 @@ static enum dgraft_status inspect_directory(struct dgraft_inspect_pass *pass)
     pass->summary->running = is_running(pass);
     enum dgraft_status status = inspect_state(pass, "state", &best);
     if (status == DGRAFT_OK && !names.segments) {
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, "the log is missing. %s", DGRAFT_REMEDY_DAMAGE);
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE, "the log is missing");
     }
     if (status == DGRAFT_OK && names.snapshots) {
         status = inspect_snapshot(pass, &pass->summary->identity);
@@ -292,8 +301,8 @@ static enum dgraft_status inspect_directory(struct dgraft_inspect_pass *pass)
         status = inspect_segments(pass);
     }
     if (status == DGRAFT_OK && names.segments && pass->number == 0 && pass->summary->damages == 0) {
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
-                            "no segment holds a batch, but every log begins with one. %s", DGRAFT_REMEDY_DAMAGE);
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
+                            "no segment holds a batch, but every log begins with one");
     }
     if (status == DGRAFT_OK) {
         compare_state(pass, best);
@@ -345,7 +354,7 @@ static enum dgraft_status inspect_file(struct dgraft_inspect_pass *pass, const c
     }
     if (type == DGRAFT_FILE_SPARE) {
         pass->summary->spares = 1;
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_NOTE,
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_NOTE, DGRAFT_REMEDY_NOTHING,
                             "a segment prepared for later: nothing that it holds is part of the log");
         return DGRAFT_OK;
     }

@@ -37,12 +37,15 @@ static void on_record(void *context, const char *path, uint64_t offset, const st
 }
 
 static void on_finding(void *context, const char *path, uint64_t offset, enum dgraft_severity severity,
-                       const char *text)
+                       const char *text, const char *remedy)
 {
     struct seen *seen = context;
     (void)offset;
     (void)severity;
     seen->findings++;
+    if (text[0] == '\0' || remedy[0] == '\0') {
+        abort();
+    }
     seen->bytes = dgraft_crc32c(dgraft_crc32c(seen->bytes, path, strlen(path)), text, strlen(text));
 }
 

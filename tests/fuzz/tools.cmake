@@ -8,7 +8,8 @@ dgraft_fuzzer(status INPUT_BYTES_MAX 768
               RIG printable_stream.c LINKS dgraft_cli dgraft::dgraft PkgConfig::JANSSON INCLUDES "${tools}/raftctl")
 dgraft_fuzzer(report INPUT_BYTES_MAX 1536
               SOURCES fuzz_report.c "${tools}/raftctl/inspect_text.c" "${tools}/raftctl/inspect_json.c"
-                      "${tools}/raftctl/inspect_hint.c" "${tools}/raftctl/inspect_verdict.c"
+                      "${tools}/raftctl/inspect_hint.c" "${tools}/raftctl/inspect_payload.c"
+                      "${tools}/raftctl/inspect_verdict.c"
               RIG printable_stream.c ${storage_fuzz_rig} LINKS dgraft_kv dgraft_cli dgraft::dgraft PkgConfig::JANSSON
               INCLUDES ${storage_fuzz_includes} "${tools}/raftctl")
 

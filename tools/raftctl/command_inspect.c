@@ -6,6 +6,7 @@
 #include <cli_escape.h>
 #include <cli_number.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum option_key {
     OPTION_JSON = 'j',
@@ -13,7 +14,8 @@ enum option_key {
     OPTION_RECORDS = 256,
     OPTION_NO_RECORDS,
     OPTION_FROM,
-    OPTION_TO
+    OPTION_TO,
+    OPTION_PAYLOAD
 };
 
 struct arguments {
@@ -30,6 +32,7 @@ static const struct argp_option options[] = {
     {"no-records", OPTION_NO_RECORDS, NULL, 0, "Show neither batches nor records", 0},
     {"from", OPTION_FROM, "I", 0, "Show only records from index I on", 0},
     {"to", OPTION_TO, "I", 0, "Show only records up to index I", 0},
+    {"payload", OPTION_PAYLOAD, "FORM", 0, "Show whole payloads: hex, text, or json (what raftd's commands say)", 0},
     {"quiet", OPTION_QUIET, NULL, 0, "Show nothing but the verdict", 0},
     {0},
 };
@@ -43,6 +46,19 @@ static uint64_t index_or_misuse(const char *name, const char *text, const struct
                    cli_escape_text(text, escaped, sizeof(escaped)));
     }
     return value;
+}
+
+static enum inspect_payload payload_or_misuse(const char *text, const struct argp_state *state)
+{
+    static const char *const forms[] = {"hex", "text", "json"};
+    char escaped[80];
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(text, forms[i]) == 0) {
+            return (enum inspect_payload)(INSPECT_PAYLOAD_HEX + i);
+        }
+    }
+    argp_error(state, "--payload wants hex, text or json, not '%s'", cli_escape_text(text, escaped, sizeof(escaped)));
+    return INSPECT_PAYLOAD_HINT;
 }
 
 static void choose_rows(struct arguments *arguments, enum inspect_rows rows, const struct argp_state *state)
@@ -64,6 +80,10 @@ static void check(struct arguments *arguments, const struct argp_state *state)
     if (arguments->view.from > arguments->view.to) {
         argp_error(state, "--from must not be greater than --to");
     }
+    if (arguments->view.payload != INSPECT_PAYLOAD_HINT && arguments->view.rows == INSPECT_ROWS_NONE) {
+        argp_error(state, "--payload shows what is in records, which --no-records leaves out");
+    }
+    part = part || arguments->view.payload != INSPECT_PAYLOAD_HINT;
     if (part && arguments->view.rows == INSPECT_ROWS_NONE) {
         argp_error(state, "--from and --to choose records, which --no-records leaves out");
     }
@@ -93,6 +113,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_TO:
         arguments->view.to = index_or_misuse("--to", argument, state);
+        return 0;
+    case OPTION_PAYLOAD:
+        arguments->view.payload = payload_or_misuse(argument, state);
         return 0;
     case ARGP_KEY_ARGS:
         arguments->paths = state->argv + state->next;

@@ -1,5 +1,6 @@
 /* One JSON object a line, in the order of the files; nothing is kept, so that a log of any size passes through. */
 #include "inspect_hint.h"
+#include "inspect_payload.h"
 #include "inspect_view.h"
 
 #include <cli_escape.h>
@@ -167,17 +168,22 @@ static void on_record(void *context, const char *path, uint64_t offset, const st
     set(object, "length", record->entry.payload_bytes);
     set(object, "checksum", record->entry.checksum);
     json_object_set_new(object, "hint", json_string(inspect_hint(record, refusal, hint, sizeof(hint))));
+    json_t *payload = inspect_payload_value(view->options->payload, record, refusal);
+    if (payload != NULL) {
+        json_object_set_new(object, "payload", payload);
+    }
     object_end(view->stream, object);
 }
 
 static void on_finding(void *context, const char *path, uint64_t offset, enum dgraft_severity severity,
-                       const char *sentence)
+                       const char *sentence, const char *remedy)
 {
     struct json_view *view = context;
     json_t *object = object_begin("finding", path);
     set(object, "offset", offset);
     json_object_set_new(object, "severity", json_string(severity == DGRAFT_SEVERITY_DAMAGE ? "damage" : "note"));
     json_object_set_new(object, "text", text(sentence));
+    json_object_set_new(object, "remedy", text(remedy));
     object_end(view->stream, object);
 }
 

@@ -2,9 +2,11 @@
  * the last few; a table that is wanted whole is streamed in a pass of its own, so that memory stays bounded.
  */
 #include "inspect_hint.h"
+#include "inspect_payload.h"
 #include "inspect_view.h"
 
 #include <cli_escape.h>
+#include <cli_wrap.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +16,8 @@
 #define HEAD_ROWS    12u
 #define TAIL_ROWS    12u
 #define FINDINGS_MAX 200u
-#define HINT_BYTES   72u
+#define HINT_BYTES   96u /* as much is made; HINT_COLUMNS of it find room */
+#define HINT_COLUMNS 31u
 
 /* The first and the last rows of a table. */
 struct rows {
@@ -33,18 +36,18 @@ struct view {
     struct rows segments;
     struct rows batches;
     struct rows records;
-    char *findings; /* lines, at most FINDINGS_MAX of them */
+    FILE *findings; /* into findings_text; at most FINDINGS_MAX of them */
+    char *findings_text;
     size_t findings_bytes;
     uint64_t findings_count;
 };
 
-#define SLOTS_HEADING     "  slot   offset  verdict   version         term  vote  generation  node  file"
-#define SNAPSHOTS_HEADING "         index       term  verdict         bytes            digest  file"
-#define SEGMENTS_HEADING  "      sequence  verdict        bytes  first batch  first index     chain  file"
-#define BATCHES_HEADING                                                                                                \
-    "  segment        batch      offset    length  verdict        keep      first   count      floor     commit  "     \
-    "written"
-#define RECORDS_HEADING "         index      term  kind          tag    length  checksum  payload"
+/* No wider than CLI_COLUMNS, as long as indexes have nine digits and terms six. */
+#define SLOTS_HEADING     "  slot   offset  verdict   version         term  vote  generation  node"
+#define SNAPSHOTS_HEADING "         index       term  verdict         bytes            digest"
+#define SEGMENTS_HEADING  "       segment  verdict        bytes  first batch  first index     chain"
+#define BATCHES_HEADING   "  segment  offset     batch  verdict       keep count    commit  written (UTC)"
+#define RECORDS_HEADING   "       index   term  kind         tag    length  payload"
 
 /* Returns where the next row is to be written. */
 static char *row_next(struct rows *rows)
@@ -76,72 +79,6 @@ static const char *verdict(enum dgraft_refusal refusal)
     return refusal == DGRAFT_ACCEPT ? "ok" : dgraft_refusal_name(refusal);
 }
 
-/* The file's name without its directory, which the heading says. */
-static const char *file_name(const char *path, char *text, size_t text_bytes)
-{
-    const char *slash = strrchr(path, '/');
-    return cli_escape_text(slash == NULL ? path : slash + 1, text, text_bytes);
-}
-
-static void on_slot(void *context, const char *path, const struct dgraft_state_slot *slot)
-{
-    struct view *view = context;
-    char name[64];
-    char *row = row_next(&view->slots);
-    (void)file_name(path, name, sizeof(name));
-    if (slot->refusal != DGRAFT_ACCEPT) {
-        (void)snprintf(row, LINE_BYTES, "  %4u %8" PRIu64 "  %-8s %8s %12s %5s %11s %5s  %s", slot->slot, slot->offset,
-                       verdict(slot->refusal), "-", "-", "-", "-", "-", name);
-        return;
-    }
-    (void)snprintf(row, LINE_BYTES, "  %4u %8" PRIu64 "  %-8s %8" PRIu64 " %12" PRIu64 " %5u %11u %5u  %s", slot->slot,
-                   slot->offset, "ok", slot->version, slot->term, slot->vote, slot->generation, slot->identity.node,
-                   name);
-}
-
-static void on_segment(void *context, const char *path, const struct dgraft_segment_header *header)
-{
-    struct view *view = context;
-    char name[64];
-    char *row = row_next(&view->segments);
-    (void)file_name(path, name, sizeof(name));
-    if (header->refusal != DGRAFT_ACCEPT) {
-        (void)snprintf(row, LINE_BYTES, "  %12s  %-8s %11" PRIu64 " %12s %12s %9s  %s", "-", verdict(header->refusal),
-                       header->file_bytes, "-", "-", "-", name);
-        return;
-    }
-    (void)snprintf(row, LINE_BYTES,
-                   "  %12" PRIu64 "  %-8s %11" PRIu64 " %12" PRIu64 " %12" PRIu64 "  %08" PRIx32 "  %s",
-                   header->sequence, "ok", header->file_bytes, header->first_batch, header->first, header->chain, name);
-}
-
-static void on_snapshot(void *context, const char *path, const struct dgraft_snapshot_header *header)
-{
-    struct view *view = context;
-    char name[64];
-    char *row = row_next(&view->snapshots);
-    (void)file_name(path, name, sizeof(name));
-    if (header->refusal != DGRAFT_ACCEPT) {
-        (void)snprintf(row, LINE_BYTES, "  %12s %10s  %-8s %11" PRIu64 "  %16s  %s", "-", "-", verdict(header->refusal),
-                       header->file_bytes, "-", name);
-        return;
-    }
-    (void)snprintf(row, LINE_BYTES, "  %12" PRIu64 " %10" PRIu64 "  %-8s %11" PRIu64 "  %016" PRIx64 "  %s",
-                   header->snapshot.position.index, header->snapshot.position.term, "ok", header->snapshot.size,
-                   header->snapshot.digest, name);
-}
-
-static void wall_clock(uint64_t wall_ns, char *text, size_t text_bytes)
-{
-    struct tm parts;
-    uint64_t seconds = wall_ns / 1000000000u;
-    time_t time = seconds > INT32_MAX * UINT64_C(8) ? -1 : (time_t)seconds; /* what damage makes of it is no date */
-    if (wall_ns == 0 || time < 0 || gmtime_r(&time, &parts) == NULL ||
-        strftime(text, text_bytes, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0) {
-        (void)snprintf(text, text_bytes, "-");
-    }
-}
-
 /* The number in a segment's name, without its zeros; "?" when it is named otherwise. */
 static const char *segment_number(const char *path)
 {
@@ -151,28 +88,87 @@ static const char *segment_number(const char *path)
     return length >= 1 && length <= 16 && strspn(digits, "0123456789") == length ? digits : "?";
 }
 
+static void on_slot(void *context, const char *path, const struct dgraft_state_slot *slot)
+{
+    struct view *view = context;
+    char *row = row_next(&view->slots);
+    (void)path;
+    if (slot->refusal != DGRAFT_ACCEPT) {
+        (void)snprintf(row, LINE_BYTES, "  %4u %8" PRIu64 "  %-8s %8s %12s %5s %11s %5s", slot->slot, slot->offset,
+                       verdict(slot->refusal), "-", "-", "-", "-", "-");
+        return;
+    }
+    (void)snprintf(row, LINE_BYTES, "  %4u %8" PRIu64 "  %-8s %8" PRIu64 " %12" PRIu64 " %5u %11u %5u", slot->slot,
+                   slot->offset, "ok", slot->version, slot->term, slot->vote, slot->generation, slot->identity.node);
+}
+
+static void on_segment(void *context, const char *path, const struct dgraft_segment_header *header)
+{
+    struct view *view = context;
+    char *row = row_next(&view->segments);
+    if (header->refusal != DGRAFT_ACCEPT) {
+        (void)snprintf(row, LINE_BYTES, "  %12s  %-8s %11" PRIu64 " %12s %12s %9s", segment_number(path),
+                       verdict(header->refusal), header->file_bytes, "-", "-", "-");
+        return;
+    }
+    (void)snprintf(row, LINE_BYTES, "  %12" PRIu64 "  %-8s %11" PRIu64 " %12" PRIu64 " %12" PRIu64 "  %08" PRIx32,
+                   header->sequence, "ok", header->file_bytes, header->first_batch, header->first, header->chain);
+}
+
+static void on_snapshot(void *context, const char *path, const struct dgraft_snapshot_header *header)
+{
+    struct view *view = context;
+    char *row = row_next(&view->snapshots);
+    (void)path;
+    if (header->refusal != DGRAFT_ACCEPT) {
+        (void)snprintf(row, LINE_BYTES, "  %12s %10s  %-8s %11" PRIu64 "  %16s", "-", "-", verdict(header->refusal),
+                       header->file_bytes, "-");
+        return;
+    }
+    (void)snprintf(row, LINE_BYTES, "  %12" PRIu64 " %10" PRIu64 "  %-8s %11" PRIu64 "  %016" PRIx64,
+                   header->snapshot.position.index, header->snapshot.position.term, "ok", header->snapshot.size,
+                   header->snapshot.digest);
+}
+
+static void wall_clock(uint64_t wall_ns, char *text, size_t text_bytes)
+{
+    struct tm parts;
+    uint64_t seconds = wall_ns / 1000000000u;
+    time_t time = seconds > INT32_MAX * UINT64_C(8) ? -1 : (time_t)seconds; /* what damage makes of it is no date */
+    if (wall_ns == 0 || time < 0 || gmtime_r(&time, &parts) == NULL ||
+        strftime(text, text_bytes, "%m-%d %H:%M:%S", &parts) == 0) {
+        (void)snprintf(text, text_bytes, "-");
+    }
+}
+
 static void batch_row(const char *path, const struct dgraft_batch *batch, char *row)
 {
     char written[32];
     if (batch->refusal != DGRAFT_ACCEPT) {
-        (void)snprintf(row, LINE_BYTES, "  %7s %12s %11" PRIu64 " %9s  %-8s", segment_number(path), "-", batch->offset,
-                       "-", verdict(batch->refusal));
+        (void)snprintf(row, LINE_BYTES, "  %7s %7" PRIu64 " %9s  %-8s", segment_number(path), batch->offset, "-",
+                       verdict(batch->refusal));
         return;
     }
     wall_clock(batch->wall_clock_ns, written, sizeof(written));
-    (void)snprintf(row, LINE_BYTES,
-                   "  %7s %12" PRIu64 " %11" PRIu64 " %9" PRIu64 "  %-8s %10" PRIu64 " %10" PRIu64 " %7u %10" PRIu64
-                   " %10" PRIu64 "  %s",
-                   segment_number(path), batch->number, batch->offset, batch->length, "ok", batch->keep, batch->first,
-                   batch->count, batch->floor.index, batch->commit, written);
+    (void)snprintf(row, LINE_BYTES, "  %7s %7" PRIu64 " %9" PRIu64 "  %-8s %9" PRIu64 " %5u %9" PRIu64 "  %s",
+                   segment_number(path), batch->offset, batch->number, "ok", batch->keep, batch->count, batch->commit,
+                   written);
 }
 
+/* The payload's column says why a record is refused, since then there is none to show. */
 static void record_row(const struct dgraft_record *record, enum dgraft_refusal refusal, char *row)
 {
     char hint[HINT_BYTES];
-    (void)snprintf(row, LINE_BYTES, "  %12" PRIu64 " %9" PRIu64 "  %-10s %6u %9u  %-8s  %s", record->entry.index,
+    (void)inspect_hint(record, refusal, hint, sizeof(hint));
+    if (refusal != DGRAFT_ACCEPT) {
+        (void)snprintf(hint, sizeof(hint), "%s: not readable", dgraft_refusal_name(refusal));
+    }
+    if (strlen(hint) > HINT_COLUMNS) {
+        memcpy(hint + HINT_COLUMNS - 3, "...", 4);
+    }
+    (void)snprintf(row, LINE_BYTES, "  %10" PRIu64 " %6" PRIu64 "  %-10s %5u %9u%s%s", record->entry.index,
                    record->entry.term, inspect_kind_name(record->entry.kind), record->tag, record->entry.payload_bytes,
-                   verdict(refusal), inspect_hint(record, refusal, hint, sizeof(hint)));
+                   hint[0] == '\0' ? "" : "  ", hint);
 }
 
 static void on_batch(void *context, const char *path, const struct dgraft_batch *batch)
@@ -214,28 +210,33 @@ static void stream_record(void *context, const char *path, uint64_t offset, cons
     if (inspect_wants_record(view->options, record)) {
         record_row(record, refusal, row);
         (void)fprintf(view->stream, "%s\n", row);
+        inspect_payload_print(view->stream, view->options->payload, record, refusal);
     }
 }
 
+/* Findings are told once all of them are known to be few: their lines are kept as they will be printed. */
 static void on_finding(void *context, const char *path, uint64_t offset, enum dgraft_severity severity,
-                       const char *text)
+                       const char *text, const char *remedy)
 {
     struct view *view = context;
     char where[256];
     char what[2 * DGRAFT_WHY_BYTES];
-    char line[sizeof(where) + sizeof(what) + 64];
     if (view->findings_count++ >= FINDINGS_MAX) {
         return;
     }
-    int length = snprintf(
-        line, sizeof(line), "  %s  %s at %" PRIu64 ": %s\n", severity == DGRAFT_SEVERITY_DAMAGE ? "DAMAGE" : "note  ",
-        cli_escape_text(path, where, sizeof(where)), offset, cli_escape_text(text, what, sizeof(what)));
-    char *grown = length < 0 ? NULL : realloc(view->findings, view->findings_bytes + (size_t)length + 1);
-    if (grown != NULL) {
-        view->findings = grown;
-        memcpy(grown + view->findings_bytes, line, (size_t)length + 1);
-        view->findings_bytes += (size_t)length;
+    if (view->findings == NULL) {
+        view->findings = open_memstream(&view->findings_text, &view->findings_bytes);
     }
+    if (view->findings == NULL) {
+        return;
+    }
+    char line[sizeof(where) + sizeof(what) + 64];
+    (void)snprintf(line, sizeof(line), "%s at %" PRIu64 ": %s", cli_escape_text(path, where, sizeof(where)), offset,
+                   cli_escape_text(text, what, sizeof(what)));
+    (void)fputs(severity == DGRAFT_SEVERITY_DAMAGE ? "  DAMAGE  " : "  note    ", view->findings);
+    cli_wrap(view->findings, line, 10, 10);
+    (void)fputs("          do: ", view->findings);
+    cli_wrap(view->findings, cli_escape_text(remedy, what, sizeof(what)), 14, 14);
 }
 
 static void print_identity(const struct view *view, const char *path, const struct dgraft_inspect_summary *summary)
@@ -246,7 +247,7 @@ static void print_identity(const struct view *view, const char *path, const stru
         (void)fprintf(view->stream, "  whose it is cannot be read\n");
         return;
     }
-    (void)fprintf(view->stream, "  node %u of cluster %s (%016" PRIx64 "), store %016" PRIx64 "%s\n",
+    (void)fprintf(view->stream, "  node %u of cluster %s\n  cluster id %016" PRIx64 ", store %016" PRIx64 "%s\n",
                   summary->identity.node, cli_escape_text(summary->identity.cluster_name, escaped, sizeof(escaped)),
                   summary->identity.cluster, summary->identity.store, summary->running ? ", running" : ", not running");
     (void)fprintf(view->stream, "  term %" PRIu64 ", vote ", summary->term);
@@ -288,8 +289,9 @@ static void print_tables(struct view *view, struct dgraft_fs *fs, const char *pa
         print_whole(view, fs, path, &view->records, (struct dgraft_inspect_visitor){.record = stream_record});
     }
     if (view->findings_count != 0) {
+        const bool kept = view->findings != NULL && fflush(view->findings) == 0;
         (void)fprintf(view->stream, "\nfindings (%" PRIu64 ")\n%s", view->findings_count,
-                      view->findings == NULL ? "  (out of memory)\n" : view->findings);
+                      kept ? view->findings_text : "  (out of memory)\n");
     }
     if (view->findings_count > FINDINGS_MAX) {
         (void)fprintf(view->stream, "  ... %" PRIu64 " more (--json shows all)\n", view->findings_count - FINDINGS_MAX);
@@ -328,7 +330,10 @@ bool inspect_show_text(FILE *stream, struct dgraft_fs *fs, const char *path, con
     }
     (void)fprintf(stream, "%s: %s\n", cli_escape_text(path, escaped, sizeof(escaped)),
                   inspect_verdict(&result, line, sizeof(line)));
-    free(view->findings);
+    if (view->findings != NULL) {
+        (void)fclose(view->findings);
+    }
+    free(view->findings_text);
     free(view);
     return result.status == DGRAFT_OK && result.summary.damages == 0;
 }

@@ -2,6 +2,8 @@
 #ifndef INSPECT_VIEW_H
 #define INSPECT_VIEW_H
 
+#include "inspect_payload.h"
+
 #include <dgraft/inspect.h>
 #include <stdio.h>
 
@@ -16,7 +18,8 @@ struct inspect_options {
     enum inspect_rows rows;
     dgraft_index from; /* only records, and batches with records, from here */
     dgraft_index to;   /* to here, both inclusive */
-    bool quiet;        /* nothing but the verdict */
+    enum inspect_payload payload;
+    bool quiet; /* nothing but the verdict */
 };
 
 /* What came of one path; summary is valid when status is OK. */

@@ -47,9 +47,10 @@ static void on_snapshot(void *context, const char *path, const struct dgraft_sna
 }
 
 static void on_finding(void *context, const char *path, uint64_t offset, enum dgraft_severity severity,
-                       const char *text)
+                       const char *text, const char *remedy)
 {
     struct verify_replica *replica = context;
+    (void)remedy;
     if (severity == DGRAFT_SEVERITY_DAMAGE && replica->damages++ == 0) {
         (void)snprintf(replica->damage, sizeof(replica->damage), "%.200s at %" PRIu64 ": %s", path, offset, text);
     }

@@ -90,7 +90,9 @@ struct dgraft_inspect_visitor {
     /* A record within the batch visited last; superseded: a later batch of the log has overwritten it. */
     void (*record)(void *context, const char *path, uint64_t offset, const struct dgraft_record *record,
                    enum dgraft_refusal refusal);
-    void (*finding)(void *context, const char *path, uint64_t offset, enum dgraft_severity severity, const char *text);
+    /* text says what is the matter, remedy what to do about it; neither is empty. */
+    void (*finding)(void *context, const char *path, uint64_t offset, enum dgraft_severity severity, const char *text,
+                    const char *remedy);
 };
 
 struct dgraft_inspect_summary {

@@ -53,11 +53,11 @@ static void append(uint32_t count, dgraft_term term, uint32_t payload_bytes)
 }
 
 static void print_finding(void *context, const char *path, uint64_t offset, enum dgraft_severity severity,
-                          const char *text)
+                          const char *text, const char *remedy)
 {
     (void)context;
     if (severity == DGRAFT_SEVERITY_DAMAGE) {
-        cr_log_error("%s at %llu: %s", path, (unsigned long long)offset, text);
+        cr_log_error("%s at %llu: %s (%s)", path, (unsigned long long)offset, text, remedy);
     }
 }
 

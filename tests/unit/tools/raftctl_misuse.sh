@@ -73,6 +73,8 @@ expect 2 'wants an index' "$raftctl" inspect --from x .
 expect 2 'wants an index' "$raftctl" inspect --to 0 .
 expect 2 'greater' "$raftctl" inspect --from 5 --to 4 .
 expect 2 'leaves out' "$raftctl" inspect --no-records --from 5 .
+expect 2 'hex, text or json' "$raftctl" inspect --payload x .
+expect 2 'leaves out' "$raftctl" inspect --no-records --payload hex .
 expect 2 'unrecognized option' "$raftctl" inspect --frobnicate .
 
 expect 2 'which directories' "$raftctl" verify

@@ -107,9 +107,15 @@ says err 'in use'
 expect 1 "$raftctl" format n1 --cluster session --node 1 --members "1=127.0.0.1:$port"
 says err 'not empty'
 
+# narrow: but for the verdict, which is one line whatever it says, tables and findings fit a terminal.
+narrow() {
+    sed '$d' out | awk 'length($0) > 80 { print; found = 1 } END { exit found }' >bad || die "wider than 80: $(head -n 1 bad)"
+}
+
 # Inspect reads while the node runs.
 expect 0 "$raftctl" inspect n1
 says out ', running'
+narrow
 says out 'PUT greeting (5 bytes)'
 says out 'PUT large (1048576 bytes)'
 says out 'DELETE gone'
@@ -124,6 +130,17 @@ grep -v '^{"type":"[a-z_]*","path":"n1.*}$' out >bad && die "a line of --json is
 tail -n 1 out | grep -q '"type":"summary".*"verdict":"healthy"' || die "the last object is no summary"
 expect 0 "$raftctl" inspect --no-records n1
 grep -q greeting out && die "--no-records shows records"
+expect 0 "$raftctl" inspect --payload hex n1
+says out '^    0000020  68 65 6c 6c 6f  *hello$'
+expect 0 "$raftctl" inspect --payload text n1
+says out 'greetinghello$'
+expect 0 "$raftctl" inspect --payload json n1
+says out '{"command":"put","key":"greeting","value":"hello"}$'
+says out '{"command":"delete","key":"gone"}$'
+expect 0 "$raftctl" inspect --json --payload json n1
+says out '"payload":{"command":"put","key":"greeting","value":"hello"}'
+expect 0 "$raftctl" inspect --json --payload hex n1
+says out '"payload":"[0-9a-f]*6772656574696e6768656c6c6f"'
 expect 0 "$raftctl" inspect --from 3 --to 3 n1
 [ "$(grep -c 'PUT' out)" -eq 1 ] || die "--from 3 --to 3 shows not one record"
 
@@ -150,6 +167,8 @@ before=$(wc -c <"$victim")
 printf G | dd of="$victim" bs=1 seek="$offset" conv=notrunc 2>/dev/null
 expect 1 "$raftctl" inspect n1
 says out 'DAMAGE'
+says out 'do: restore this file from a copy'
+narrow
 tail -n 1 out | grep -q '^n1: damaged: .*delete' || die "the last line is no verdict with a remedy"
 expect 1 "$raftctl" inspect "$victim"
 expect 1 "$raftctl" inspect --json --quiet n1

@@ -103,3 +103,22 @@ void replica_fill(struct dgraft_fs *fs, const char *path, const struct replica_w
     }
     must(dgraft_storage_close(storage, &why), &why);
 }
+
+void replica_snapshot(struct dgraft_fs *fs, const char *path, struct dgraft_position position)
+{
+    const struct dgraft_storage_options options = {.segment_bytes = 8192, .runs_max = 8};
+    static const uint8_t bytes[100] = "a state";
+    const struct dgraft_snapshot snapshot = {position, sizeof bytes, dgraft_snapshot_digest(bytes, sizeof bytes)};
+    struct dgraft_storage *storage;
+    struct dgraft_why why = {""};
+    bool done = false;
+    must(dgraft_storage_open(fs, path, &options, &storage, &why), &why);
+    must(dgraft_storage_snapshot_begin(storage, DGRAFT_SNAPSHOT_OWN, &snapshot, sizeof bytes, &why), &why);
+    must(dgraft_storage_snapshot_write(storage, DGRAFT_SNAPSHOT_OWN, 0, bytes, sizeof bytes, &why), &why);
+    while (!done) {
+        must(dgraft_storage_snapshot_check(storage, DGRAFT_SNAPSHOT_OWN, &done, &why), &why);
+    }
+    must(dgraft_storage_snapshot_publish(storage, DGRAFT_SNAPSHOT_OWN, &why), &why);
+    dgraft_storage_snapshot_adopt(storage, DGRAFT_SNAPSHOT_OWN);
+    must(dgraft_storage_close(storage, &why), &why);
+}

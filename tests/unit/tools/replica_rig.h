@@ -22,6 +22,9 @@ void replica_format(struct dgraft_fs *fs, const char *path, dgraft_node_id node,
 /* Opens it, does the writes, closes it. */
 void replica_fill(struct dgraft_fs *fs, const char *path, const struct replica_write *writes, size_t count);
 
+/* Opens it, makes a snapshot of its own behind a position (some bytes: no machine's), closes it. */
+void replica_snapshot(struct dgraft_fs *fs, const char *path, struct dgraft_position position);
+
 /* Writes the payload of an entry, 24 bytes without an end. */
 void replica_payload(char mark, dgraft_index index, dgraft_term term, char out[24]);
 
