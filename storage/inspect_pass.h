@@ -14,6 +14,7 @@ struct dgraft_inspect_segment {
     bool newest;
     bool only;
     bool behind;    /* bytes that are not zero lie behind the header */
+    bool gone;      /* the running node has dropped it since it was listed: a snapshot holds what it held */
     bool void_;     /* no finished batch: what its header says is not in force */
     uint64_t limit; /* batches after this one are not part of the log */
 };
@@ -29,7 +30,9 @@ struct dgraft_inspect_pass {
     uint64_t required; /* batches up to this number are proven to have been synced */
     uint64_t number;   /* of the newest batch in force */
     uint32_t chain;
-    bool broken; /* something before was damaged: what follows cannot be compared with it */
+    bool broken;   /* something before was damaged: what follows cannot be compared with it */
+    bool outdated; /* a segment was gone, and no batch was read behind it: the log goes on in some that were not listed
+                    */
     struct dgraft_log log;
     uint64_t saves;
     dgraft_term saved_term;

@@ -55,9 +55,32 @@ static void turn_away(struct dgraft_inspect_pass *pass)
     dgraft_window_turn(&pass->scan.window, -1, 0);
 }
 
+/* A running node drops segments from the front, once a snapshot holds what they hold. */
+static bool was_dropped(const struct dgraft_inspect_pass *pass, enum dgraft_status status)
+{
+    return status == DGRAFT_STATUS_NOT_FOUND && pass->summary->running && !pass->single;
+}
+
+/* The log begins behind a segment that went while it was looked at: what was read of those before it does not count. */
+static void begin_behind(struct dgraft_inspect_pass *pass)
+{
+    dgraft_log_begin(&pass->log, (struct dgraft_position){0, 0});
+    pass->log.open = true;
+    pass->outdated = true;
+    pass->summary->first = (struct dgraft_position){0, 0};
+    if (pass->map != NULL) {
+        pass->map->begun = false;
+    }
+}
+
 enum dgraft_status dgraft_inspect_header(struct dgraft_inspect_pass *pass, struct dgraft_inspect_segment *segment)
 {
     enum dgraft_status status = turn_to(pass, segment);
+    segment->gone = was_dropped(pass, status);
+    if (segment->gone) {
+        segment->header.refusal = DGRAFT_REFUSAL_EMPTY;
+        return DGRAFT_OK;
+    }
     if (status != DGRAFT_OK) {
         return status;
     }
@@ -81,6 +104,11 @@ enum dgraft_status dgraft_inspect_first(struct dgraft_inspect_pass *pass, struct
 {
     struct dgraft_scanned scanned;
     enum dgraft_status status = turn_to(pass, segment);
+    *whole = false;
+    if (was_dropped(pass, status)) {
+        segment->gone = true;
+        return DGRAFT_OK;
+    }
     if (status != DGRAFT_OK) {
         return status;
     }
@@ -166,6 +194,7 @@ static void take(struct dgraft_inspect_pass *pass, const struct dgraft_batch *ba
     }
     pass->number = batch->number;
     pass->chain = batch->checksum;
+    pass->outdated = false;
     if (batch->saves > pass->saves) {
         pass->saves = batch->saves;
         pass->saved_term = batch->term;
@@ -360,8 +389,8 @@ static bool judge_header(struct dgraft_inspect_pass *pass, const char *path,
     return false;
 }
 
-enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
-                                          const struct dgraft_inspect_segment *segment)
+/* Shows a segment whose file is open. */
+static int show_segment(struct dgraft_inspect_pass *pass, const struct dgraft_inspect_segment *segment)
 {
     char path[DGRAFT_DISK_PATH_BYTES];
     const struct dgraft_segment_header *header = &segment->header;
@@ -371,12 +400,12 @@ enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
         pass->visitor->segment(pass->visitor->context, path, header);
     }
     if (!judge_header(pass, path, segment)) {
-        return DGRAFT_OK;
+        return 0;
     }
     if (header->first_batch > segment->limit) {
         dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_NOTE, DGRAFT_REMEDY_NOTHING,
                             "no batch of this segment is part of the log: a later one holds them again");
-        return DGRAFT_OK;
+        return 0;
     }
     if (segment->limit == UINT64_MAX && header->file_bytes < header->made_bytes) {
         dgraft_inspect_tell(pass, path, header->file_bytes,
@@ -402,17 +431,28 @@ enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
         pass->number = header->follows;
         pass->chain = header->chain;
     }
-    const enum dgraft_status status = turn_to(pass, segment);
-    if (status != DGRAFT_OK) {
-        return status;
-    }
     if (pass->map != NULL) {
         dgraft_map_follows(pass->map, header->follows);
     }
     const int error = show_batches(pass, path, segment);
-    turn_away(pass);
     if (segment->limit == UINT64_MAX && header->file_bytes < header->made_bytes) {
         dgraft_inspect_lose(pass);
     }
+    return error;
+}
+
+enum dgraft_status dgraft_inspect_segment(struct dgraft_inspect_pass *pass,
+                                          const struct dgraft_inspect_segment *segment)
+{
+    const enum dgraft_status status = segment->gone ? DGRAFT_STATUS_NOT_FOUND : turn_to(pass, segment);
+    if (was_dropped(pass, status)) {
+        begin_behind(pass);
+        return DGRAFT_OK;
+    }
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    const int error = show_segment(pass, segment);
+    turn_away(pass);
     return error == 0 ? DGRAFT_OK : dgraft_why_errno(pass->why, &pass->disk, "read", segment->name, error);
 }

@@ -185,31 +185,41 @@ static enum dgraft_status read_headers(struct dgraft_inspect_pass *pass, struct 
     return status;
 }
 
-/* A void segment's header speaks of a log that did not come to be: it only holds what was torn. */
+/* A void segment's header speaks of a log that did not come to be: it only holds what was torn. Where nothing lies
+ * before it, there is nothing to compare it with. */
 static void tell_void(struct dgraft_inspect_pass *pass, struct dgraft_inspect_segment *segment)
 {
-    if (segment->void_) {
+    if (segment->void_ && !pass->log.open) {
         segment->header.follows = pass->number;
         segment->header.chain = pass->chain;
     }
 }
 
-static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass)
+/* Says whether entries between the newest snapshot and the log's beginning are missing. A running node may have made a
+ * snapshot, and dropped the log before it, since ours was looked at. */
+static bool has_hole(struct dgraft_inspect_pass *pass)
 {
-    uint64_t *sequences;
-    size_t count;
-    const int error = dgraft_recover_list(&pass->disk, &sequences, &count);
-    if (error != 0) {
-        return dgraft_why_errno(pass->why, &pass->disk, "list", "", error);
+    struct dgraft_snapshot_header header;
+    struct dgraft_inspect_summary *summary = pass->summary;
+    const bool hole = !pass->broken && pass->log.base.index > summary->snapshot.index;
+    if (hole && summary->running &&
+        dgraft_recover_snapshot(&pass->disk, &summary->identity, &header, NULL) == DGRAFT_OK &&
+        header.refusal == DGRAFT_ACCEPT) {
+        summary->snapshot = header.snapshot.position;
+        summary->snapshot_bytes = header.snapshot.size;
     }
+    return hole && pass->log.base.index > summary->snapshot.index;
+}
+
+static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass, const uint64_t *sequences, size_t count)
+{
     struct dgraft_inspect_segment *segments = calloc(count == 0 ? 1 : count, sizeof *segments);
     if (segments == NULL) {
-        free(sequences);
         return dgraft_why_errno(pass->why, &pass->disk, "read", "", -ENOMEM);
     }
     enum dgraft_status status = read_headers(pass, segments, sequences, count);
     for (size_t i = 0; i < count && status == DGRAFT_OK; i++) {
-        const bool dropped = i == 0 && pass->summary->snapshot.index != 0; /* the log may begin later */
+        const bool dropped = i == 0 && (pass->summary->snapshot.index != 0 || pass->log.open); /* it may begin later */
         const uint64_t expected = i > 0 ? sequences[i - 1] + 1 : dropped ? sequences[0] : 1;
         pass->log.open = pass->log.open || (dropped && sequences[0] != 1);
         if (sequences[i] != expected) {
@@ -224,7 +234,7 @@ static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass)
         tell_void(pass, &segments[i]);
         status = dgraft_inspect_segment(pass, &segments[i]);
     }
-    if (status == DGRAFT_OK && !pass->broken && pass->log.base.index > pass->summary->snapshot.index) {
+    if (status == DGRAFT_OK && has_hole(pass)) {
         char path[DGRAFT_DISK_PATH_BYTES];
         dgraft_disk_path(&pass->disk, segments[0].name, path);
         dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
@@ -233,7 +243,6 @@ static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass)
                             pass->log.base.index);
     }
     free(segments);
-    free(sequences);
     return status;
 }
 
@@ -244,7 +253,10 @@ static enum dgraft_status inspect_snapshot(struct dgraft_inspect_pass *pass, con
     char name[DGRAFT_SNAPSHOT_NAME_BYTES] = "";
     char path[DGRAFT_DISK_PATH_BYTES];
     struct dgraft_why why = {""};
-    const enum dgraft_status status = dgraft_recover_snapshot(&pass->disk, identity, &header, &why);
+    enum dgraft_status status = dgraft_recover_snapshot(&pass->disk, identity, &header, &why);
+    for (int again = 0; again < 8 && status == DGRAFT_STATUS_NOT_FOUND && pass->summary->running; again++) {
+        status = dgraft_recover_snapshot(&pass->disk, identity, &header, &why); /* a newer one took its place */
+    }
     if (header.refusal == DGRAFT_ACCEPT) {
         dgraft_snapshot_name(header.snapshot.position, name);
     }
@@ -275,11 +287,27 @@ static enum dgraft_status inspect_snapshot(struct dgraft_inspect_pass *pass, con
     return status;
 }
 
+/* All segments that were listed have been dropped since: lists again, and goes on with those that are there now. */
+static enum dgraft_status inspect_newer(struct dgraft_inspect_pass *pass)
+{
+    uint64_t *sequences;
+    size_t count;
+    const int error = dgraft_recover_list(&pass->disk, &sequences, &count);
+    if (error != 0) {
+        return dgraft_why_errno(pass->why, &pass->disk, "list", "", error);
+    }
+    const enum dgraft_status status = inspect_segments(pass, sequences, count);
+    free(sequences);
+    return status;
+}
+
 static enum dgraft_status inspect_directory(struct dgraft_inspect_pass *pass)
 {
     struct names names = {.pass = pass};
     struct dgraft_state_slot best = {.refusal = DGRAFT_REFUSAL_EMPTY};
     char path[DGRAFT_DISK_PATH_BYTES];
+    uint64_t *sequences = NULL;
+    size_t count = 0;
     dgraft_disk_path(&pass->disk, "", path);
     const int error = pass->disk.fs->ops->list(pass->disk.fs, pass->disk.directory, note_name, &names);
     if (error != 0) {
@@ -290,15 +318,24 @@ static enum dgraft_status inspect_directory(struct dgraft_inspect_pass *pass)
                               "%.250s is no node's directory: it has neither `state` nor segments of a log", path);
     }
     pass->summary->running = is_running(pass);
+    /* Before the snapshot is: what a running node drops in between is then known to have been there. */
+    const int listed = dgraft_recover_list(&pass->disk, &sequences, &count);
+    if (listed != 0) {
+        return dgraft_why_errno(pass->why, &pass->disk, "list", "", listed);
+    }
     enum dgraft_status status = inspect_state(pass, "state", &best);
     if (status == DGRAFT_OK && !names.segments) {
         dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE, "the log is missing");
     }
-    if (status == DGRAFT_OK && names.snapshots) {
+    if (status == DGRAFT_OK && (names.snapshots || pass->summary->running)) {
         status = inspect_snapshot(pass, &pass->summary->identity);
     }
     if (status == DGRAFT_OK) {
-        status = inspect_segments(pass);
+        status = inspect_segments(pass, sequences, count);
+    }
+    free(sequences);
+    for (int again = 0; again < 8 && status == DGRAFT_OK && pass->outdated; again++) {
+        status = inspect_newer(pass);
     }
     if (status == DGRAFT_OK && names.segments && pass->number == 0 && pass->summary->damages == 0) {
         dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
