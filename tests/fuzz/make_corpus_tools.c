@@ -1,5 +1,5 @@
 /* Writes the first inputs of the tools' fuzzers: make_corpus_tools DIRECTORY, where the folders command, answer,
- * address and status exist. Those of report come from make_corpus_storage. */
+ * address, status and verify exist. Those of report come from make_corpus_storage. */
 #include <dgraft/membership.h>
 #include <dgraft/record.h>
 #include <kv_command.h>
@@ -135,6 +135,29 @@ static void save_texts(void)
     save("status", "leaderless", leaderless, sizeof leaderless - 1);
 }
 
+/* Of fuzz_verify.c: nothing, and one of each kind of patch on each kind of file. */
+static void save_verify(void)
+{
+    static const uint8_t seeds[][16] = {
+        {0},
+        {2},
+        {1, 9, 0xa8, 0x10, 1, 'x'},                         /* other bytes, right checksums */
+        {0, 9, 0xa8, 0x10, 1, 'x', 17, 0xa8, 0x10, 1, 'x'}, /* damage in two */
+        {0, 10, 0x14, 0x10, 1, 1},                          /* a batch's header */
+        {0, 1, 0x20, 0, 1, 1, 7, 0x00, 0x10, 1, 1},         /* a segment's header, the snapshot */
+        {0, 8, 0x28, 0, 2, 1, 1, 8, 0x28, 0x10, 2, 1, 1},   /* state */
+        {0, 10, 0x80, 0x10, 255, 17, 0, 0, 254},            /* cut, taken away */
+        {1, 2, 0x20, 0x10, 1, 2, 18, 0x38, 0x10, 1, 9},     /* keep, floor */
+        {3, 10, 0x48, 0x10, 1, 200, 2, 0x48, 0x10, 1, 200}, /* commit */
+    };
+    static const uint8_t sizes[] = {1, 1, 6, 11, 6, 11, 13, 9, 11, 11};
+    for (size_t i = 0; i < sizeof sizes; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "seed-%zu", i);
+        save("verify", name, seeds[i], sizes[i]);
+    }
+}
+
 int main(int count, char **arguments)
 {
     if (count != 2) {
@@ -145,5 +168,6 @@ int main(int count, char **arguments)
     save_commands();
     save_answers();
     save_texts();
+    save_verify();
     return 0;
 }

@@ -13,6 +13,14 @@ dgraft_fuzzer(report INPUT_BYTES_MAX 1536
               RIG printable_stream.c ${storage_fuzz_rig} LINKS dgraft_kv dgraft_cli dgraft::dgraft PkgConfig::JANSSON
               INCLUDES ${storage_fuzz_includes} "${tools}/raftctl")
 
+dgraft_fuzzer(verify INPUT_BYTES_MAX 1024
+              SOURCES fuzz_verify.c "${tools}/raftctl/verify_json.c" "${tools}/raftctl/verify_logs.c"
+                      "${tools}/raftctl/verify_members.c" "${tools}/raftctl/verify_replicas.c"
+                      "${tools}/raftctl/verify_text.c" "${tools}/raftctl/verify_verdict.c"
+              RIG printable_stream.c ../unit/tools/replica_rig.c ${storage_fuzz_rig}
+              LINKS dgraft_cli dgraft::dgraft PkgConfig::JANSSON
+              INCLUDES ${storage_fuzz_includes} "${PROJECT_SOURCE_DIR}/tests/unit/tools" "${tools}/raftctl")
+
 # Wrote tests/fuzz/corpus/{command,answer,address,status}: run it again when a format changes.
 add_executable(make_corpus_tools EXCLUDE_FROM_ALL make_corpus_tools.c)
 dgraft_compile_options(make_corpus_tools)
