@@ -310,9 +310,11 @@ static int show_batches(struct dgraft_inspect_pass *pass, const char *path,
             if (visitor->batch != NULL) {
                 visitor->batch(visitor->context, path, &scanned.batch);
             }
-            error = scanned.header_good && scanned.batch.length >= DGRAFT_BATCH_HEADER_BYTES
-                        ? show_records(pass, path, &scanned.batch)
-                        : 0;
+            if (scanned.look == DGRAFT_LOOK_GOOD && visitor->record == NULL) {
+                pass->summary->records += scanned.batch.count; /* they have been read, and nobody wants to see them */
+            } else if (scanned.header_good && scanned.batch.length >= DGRAFT_BATCH_HEADER_BYTES) {
+                error = show_records(pass, path, &scanned.batch);
+            }
         }
         if (error != 0) {
             return error;

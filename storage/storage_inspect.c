@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW_BYTES = 262144 };
+enum { WINDOW_BYTES = 524288 }; /* several batches: each is gone through twice or thrice */
 
 static void show_slots(struct dgraft_inspect_pass *pass, const char *path,
                        const struct dgraft_state_slot slots[DGRAFT_STATE_SLOTS])

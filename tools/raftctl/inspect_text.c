@@ -1,5 +1,6 @@
-/* Tables for people. Rows are kept as lines until all has been seen: of a table that is to be shortened the first and
- * the last few; a table that is wanted whole is streamed in a pass of its own, so that memory stays bounded.
+/* Tables for people. Of a table that is to be shortened the first and the last few rows are kept as lines; which are
+ * the last is known when all have been counted, so that those come from a second pass: to make a line takes longer than
+ * to read what it says. A table that is wanted whole is streamed in a pass of its own. Memory stays bounded.
  */
 #include "inspect_hint.h"
 #include "inspect_payload.h"
@@ -24,6 +25,7 @@ struct rows {
     const char *title;
     const char *heading;
     uint64_t count;
+    uint64_t tail_begin; /* rows from here on are kept; none before that is known */
     char head[HEAD_ROWS][LINE_BYTES];
     char tail[TAIL_ROWS][LINE_BYTES]; /* a ring: row n (counted after the head's) at n % TAIL_ROWS */
 };
@@ -54,6 +56,17 @@ static char *row_next(struct rows *rows)
 {
     uint64_t number = rows->count++;
     return number < HEAD_ROWS ? rows->head[number] : rows->tail[(number - HEAD_ROWS) % TAIL_ROWS];
+}
+
+/* Returns where the next row is to be written; NULL: it is one of those between, which are only counted. */
+static char *row_if_shown(struct rows *rows)
+{
+    const uint64_t number = rows->count;
+    if (number >= HEAD_ROWS && number < rows->tail_begin) {
+        rows->count++;
+        return NULL;
+    }
+    return row_next(rows);
 }
 
 static void rows_print(FILE *stream, const struct rows *rows, const char *rest)
@@ -175,7 +188,10 @@ static void on_batch(void *context, const char *path, const struct dgraft_batch 
 {
     struct view *view = context;
     if (inspect_wants_batch(view->options, batch)) {
-        batch_row(path, batch, row_next(&view->batches));
+        char *row = row_if_shown(&view->batches);
+        if (row != NULL) {
+            batch_row(path, batch, row);
+        }
     }
 }
 
@@ -186,7 +202,10 @@ static void on_record(void *context, const char *path, uint64_t offset, const st
     (void)path;
     (void)offset;
     if (inspect_wants_record(view->options, record)) {
-        record_row(record, refusal, row_next(&view->records));
+        char *row = row_if_shown(&view->records);
+        if (row != NULL) {
+            record_row(record, refusal, row);
+        }
     }
 }
 
@@ -276,12 +295,31 @@ static void print_whole(struct view *view, struct dgraft_fs *fs, const char *pat
     }
 }
 
+/* Goes through it once more, for the last rows of the tables that are shortened. */
+static void keep_tails(struct view *view, struct dgraft_fs *fs, const char *path)
+{
+    const struct dgraft_inspect_visitor visitor = {.context = view, .batch = on_batch, .record = on_record};
+    struct dgraft_inspect_summary summary;
+    struct rows *const tables[] = {&view->batches, &view->records};
+    if (view->batches.count <= HEAD_ROWS && view->records.count <= HEAD_ROWS) {
+        return;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        tables[i]->tail_begin = tables[i]->count > HEAD_ROWS + TAIL_ROWS ? tables[i]->count - TAIL_ROWS : HEAD_ROWS;
+        tables[i]->count = 0;
+    }
+    if (dgraft_inspect(fs, path, &visitor, &summary, NULL) != DGRAFT_OK) {
+        (void)fprintf(view->stream, "\nwhat was readable a moment ago is not any more\n");
+    }
+}
+
 static void print_tables(struct view *view, struct dgraft_fs *fs, const char *path)
 {
     rows_print(view->stream, &view->slots, "");
     rows_print(view->stream, &view->snapshots, "");
     rows_print(view->stream, &view->segments, "");
     if (view->options->rows == INSPECT_ROWS_SOME) {
+        keep_tails(view, fs, path);
         rows_print(view->stream, &view->batches, " (--records shows all)");
         rows_print(view->stream, &view->records, " (--records shows all, --from and --to a part)");
     } else if (view->options->rows == INSPECT_ROWS_ALL) {
@@ -314,14 +352,15 @@ bool inspect_show_text(FILE *stream, struct dgraft_fs *fs, const char *path, con
     view->slots = (struct rows){.title = "state slots", .heading = SLOTS_HEADING};
     view->snapshots = (struct rows){.title = "snapshots", .heading = SNAPSHOTS_HEADING};
     view->segments = (struct rows){.title = "segments", .heading = SEGMENTS_HEADING};
-    view->batches = (struct rows){.title = "batches", .heading = BATCHES_HEADING};
-    view->records = (struct rows){.title = "records", .heading = RECORDS_HEADING};
+    view->batches = (struct rows){.title = "batches", .heading = BATCHES_HEADING, .tail_begin = UINT64_MAX};
+    view->records = (struct rows){.title = "records", .heading = RECORDS_HEADING, .tail_begin = UINT64_MAX};
+    const bool rows = options->rows != INSPECT_ROWS_NONE && !options->quiet;
     struct dgraft_inspect_visitor visitor = {.context = view,
                                              .state_slot = on_slot,
                                              .segment = on_segment,
                                              .snapshot = on_snapshot,
-                                             .batch = options->rows == INSPECT_ROWS_NONE ? NULL : on_batch,
-                                             .record = options->rows == INSPECT_ROWS_NONE ? NULL : on_record,
+                                             .batch = rows ? on_batch : NULL,
+                                             .record = rows ? on_record : NULL,
                                              .finding = on_finding};
     result.status = dgraft_inspect(fs, path, &visitor, &result.summary, &result.why);
     if (!options->quiet && result.status == DGRAFT_OK) {
