@@ -157,6 +157,8 @@ static uint8_t *put_start(uint8_t *at, const uint8_t *end, const struct dgraft_e
         at = dgraft_flight_put(at, end, start->damage[i].first - last);
         at = dgraft_flight_put(at, end, start->damage[i].last - start->damage[i].first);
         last = start->damage[i].last;
+        at = dgraft_flight_put(at, end, start->damage[i].anchor.index - last);
+        at = dgraft_flight_put(at, end, start->damage[i].anchor.term);
     }
     return at;
 }
@@ -331,8 +333,8 @@ static void take_memberships(struct source *source, struct flight_decoded *out)
 static void take_start(struct source *source, struct flight_decoded *out)
 {
     struct dgraft_event_start *start = &out->event.u.start;
-    const uint64_t pairs = (uint64_t)start->run_count + start->damage_count;
-    _Static_assert(sizeof(struct dgraft_term_run) == sizeof(struct dgraft_damage), "one array has room for both");
+    const uint64_t pairs = (uint64_t)start->run_count + 2 * (uint64_t)start->damage_count;
+    _Static_assert(2 * sizeof(struct dgraft_term_run) == sizeof(struct dgraft_damage), "one array has room for both");
     struct dgraft_term_run *runs = reserve(source, &out->array, pairs, PAIR_BYTES_LEAST, sizeof *runs);
     struct dgraft_term_run before = {0, 0};
     for (uint32_t i = 0; i < start->run_count && runs != NULL && source->at != NULL; i++) {
@@ -346,6 +348,8 @@ static void take_start(struct source *source, struct flight_decoded *out)
         damage[i].first = last + take(source);
         damage[i].last = damage[i].first + take(source);
         last = damage[i].last;
+        damage[i].anchor.index = last + take(source);
+        damage[i].anchor.term = take(source);
     }
     start->runs = start->run_count > 0 ? runs : NULL;
     start->damage = start->damage_count > 0 ? damage : NULL;

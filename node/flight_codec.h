@@ -3,7 +3,8 @@
  *   event    = kind, time, then the kind's numbers (flight_events.def), then what it points to
  *   number   = LEB128: 7 bits a byte, the lowest first, bit 7 says that more follow; as short as possible
  *   time     = now_ns less that of the event before, modulo 2^64
- *   START    then its runs {first, term}, each less the one before, and its damage {first, last}, likewise
+ *   START    then its runs {first, term}, each less the one before, and its damage {first, last, anchor}: the indices
+ *            likewise
  *   RECEIVE  then the body's numbers (wire/messages.def), and, of an APPEND, its entries, the count of its memberships
  *            and the numbers of each
  *   PROPOSE  then its entries

@@ -220,7 +220,7 @@ void dgraft_batch_encode(struct dgraft_batch *batch, const struct dgraft_place *
     dgraft_put_u64(out + 32, batch->keep);
     dgraft_put_u64(out + 40, batch->first);
     dgraft_put_u32(out + 48, batch->count);
-    dgraft_put_u32(out + 52, batch->restart ? 1 : 0);
+    dgraft_put_u32(out + 52, batch->restart ? 1 : batch->mends ? 2 : 0);
     dgraft_put_u64(out + 56, batch->floor.index);
     dgraft_put_u64(out + 64, batch->floor.term);
     dgraft_put_u64(out + 72, batch->commit);
@@ -259,7 +259,8 @@ enum dgraft_refusal dgraft_batch_decode(const uint8_t bytes[DGRAFT_BATCH_HEADER_
     out->saves = dgraft_get_u64(bytes + 96);
     out->term = dgraft_get_u64(bytes + 104);
     out->restart = dgraft_get_u32(bytes + 52) == 1;
-    return dgraft_get_u32(bytes + 52) <= 1 && dgraft_all_zero(bytes + 112, 16) ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_PADDING;
+    out->mends = dgraft_get_u32(bytes + 52) == 2;
+    return dgraft_get_u32(bytes + 52) <= 2 && dgraft_all_zero(bytes + 112, 16) ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_PADDING;
 }
 
 void dgraft_segment_name(uint64_t sequence, char name[DGRAFT_SEGMENT_NAME_BYTES])

@@ -19,6 +19,7 @@ void dgraft_log_free(struct dgraft_log *log)
     free(log->extents);
     free(log->runs);
     free(log->memberships);
+    free(log->scratch);
     memset(log, 0, sizeof *log);
 }
 
@@ -29,6 +30,9 @@ dgraft_term dgraft_log_term(const struct dgraft_log *log, dgraft_index index)
     }
     if (index <= log->base.index) {
         return index == log->base.index ? log->base.term : 0;
+    }
+    if (index == log->last.index) {
+        return log->last.term;
     }
     uint32_t begin = 0;
     uint32_t end = log->run_count;
@@ -143,11 +147,19 @@ void dgraft_plan_free(struct dgraft_plan *plan)
 bool dgraft_log_reserve(struct dgraft_log *log, const struct dgraft_plan *plan)
 {
     struct dgraft_extent *extents =
-        grown(log->extents, &log->extent_capacity, log->extent_count + 1, sizeof *log->extents);
+        grown(log->extents, &log->extent_capacity, log->extent_count + 2, sizeof *log->extents);
     if (extents == NULL) {
         return false;
     }
     log->extents = extents;
+    if (plan->batch.mends) {
+        struct dgraft_term_run *scratch =
+            grown(log->scratch, &log->scratch_capacity, log->run_count + plan->run_count + 4, sizeof *scratch);
+        if (scratch == NULL) {
+            return false;
+        }
+        log->scratch = scratch;
+    }
     dgraft_index *memberships = grown(log->memberships, &log->membership_capacity,
                                       log->membership_count + plan->membership_count + 1, sizeof *log->memberships);
     if (memberships == NULL) {
@@ -165,17 +177,21 @@ void dgraft_log_begin(struct dgraft_log *log, struct dgraft_position position)
     log->extent_count = 0;
     log->run_count = 0;
     log->membership_count = 0;
+    log->holes.count = 0;
     log->cut = true;
 }
 
 void dgraft_log_drop(struct dgraft_log *log, uint64_t sequence, struct dgraft_position base)
 {
     size_t gone = 0;
-    while (gone < log->extent_count && log->extents[gone].sequence < sequence) {
-        gone++;
+    size_t kept = 0;
+    for (size_t i = 0; i < log->extent_count; i++) { /* what mends an old entry lies in a younger segment */
+        if (log->extents[i].sequence >= sequence && log->extents[i].last > base.index) {
+            log->extents[kept++] = log->extents[i];
+        }
     }
-    log->extent_count -= gone;
-    memmove(log->extents, log->extents + gone, log->extent_count * sizeof *log->extents);
+    log->extent_count = kept;
+    dgraft_holes_raise(&log->holes, base.index);
     for (gone = 0; gone < log->membership_count && log->memberships[gone] <= base.index; gone++) {
     }
     log->membership_count -= gone;
@@ -193,7 +209,7 @@ void dgraft_log_drop(struct dgraft_log *log, uint64_t sequence, struct dgraft_po
     log->base = base;
 }
 
-static void truncate_log(struct dgraft_log *log, dgraft_index keep, dgraft_term keep_term)
+void dgraft_log_truncate(struct dgraft_log *log, dgraft_index keep, dgraft_term keep_term)
 {
     log->bytes -= dgraft_log_bytes_after(log, keep);
     if (keep < log->base.index) { /* all of what was kept of it: it is read from the middle */
@@ -216,7 +232,9 @@ static void truncate_log(struct dgraft_log *log, dgraft_index keep, dgraft_term 
     while (log->membership_count > 0 && log->memberships[log->membership_count - 1] > keep) {
         log->membership_count--;
     }
+    dgraft_holes_clip(&log->holes, keep);
     log->last = (struct dgraft_position){keep, keep_term};
+    log->cut = true;
 }
 
 static void push_run(struct dgraft_log *log, const struct dgraft_term_run *run)
@@ -231,6 +249,21 @@ static void push_run(struct dgraft_log *log, const struct dgraft_term_run *run)
     log->runs[log->run_count++] = *run;
 }
 
+void dgraft_log_lose(struct dgraft_log *log, struct dgraft_position last)
+{
+    const dgraft_index first = log->last.index + 1;
+    assert(last.index >= first);
+    dgraft_holes_add(&log->holes, first, last.index);
+    if (last.term == 0 || first < last.index) {
+        push_run(log, &(struct dgraft_term_run){first, 0});
+    }
+    if (last.term != 0) {
+        push_run(log, &(struct dgraft_term_run){last.index, last.term});
+    }
+    log->last = last;
+    log->cut = true;
+}
+
 /* Returns whether a batch can be found by walking on from the newest extent. */
 static bool extends(const struct dgraft_log *log, const struct dgraft_plan *plan)
 {
@@ -242,17 +275,36 @@ static bool extends(const struct dgraft_log *log, const struct dgraft_plan *plan
            plan->batch.offset > newest->offset && plan->batch.offset - newest->offset < EXTENT_BYTES;
 }
 
+static void note_batch(struct dgraft_log *log, const struct dgraft_batch *batch)
+{
+    if (batch->commit > log->commit) {
+        log->commit = batch->commit;
+    }
+    if (log->commit > log->last.index) {
+        log->commit = log->last.index;
+    }
+    log->newest = *batch;
+}
+
 void dgraft_log_apply(struct dgraft_log *log, const struct dgraft_plan *plan)
 {
     const struct dgraft_batch *batch = &plan->batch;
     assert(batch->keep <= log->last.index || batch->restart || log->open);
+    if (batch->mends) {
+        if (log->open) { /* all that is left of a log that was dropped but for what mends it */
+            dgraft_log_begin(log, (struct dgraft_position){batch->first - 1, 0});
+            dgraft_log_lose(log, batch->floor);
+        }
+        dgraft_log_mend(log, plan);
+        note_batch(log, batch);
+        return;
+    }
     if (batch->restart) {
         dgraft_log_begin(log, batch->floor);
     } else if (log->open) {
         dgraft_log_begin(log, (struct dgraft_position){batch->keep, 0});
     } else if (batch->keep < log->last.index) {
-        truncate_log(log, batch->keep, plan->keep_term);
-        log->cut = true;
+        dgraft_log_truncate(log, batch->keep, plan->keep_term);
     }
     if (batch->count > 0) {
         if (extends(log, plan)) {
@@ -273,11 +325,5 @@ void dgraft_log_apply(struct dgraft_log *log, const struct dgraft_plan *plan)
         }
         log->last = plan->last;
     }
-    if (batch->commit > log->commit) {
-        log->commit = batch->commit;
-    }
-    if (log->commit > log->last.index) {
-        log->commit = log->last.index;
-    }
-    log->newest = *batch;
+    note_batch(log, batch);
 }

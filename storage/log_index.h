@@ -7,6 +7,8 @@
 #ifndef DGRAFT_LOG_INDEX_H
 #define DGRAFT_LOG_INDEX_H
 
+#include "holes.h"
+
 #include <dgraft/inspect.h>
 
 /* Entries first to last in force lie in order in the batches that begin at offset. */
@@ -26,12 +28,15 @@ struct dgraft_log {
     size_t extent_count;
     size_t extent_capacity;
     bool cut; /* superseded records lie behind the newest extent: what comes next begins one of its own */
-    struct dgraft_term_run *runs; /* the newest, oldest first */
+    struct dgraft_term_run *runs; /* the newest, oldest first; term 0: damaged, and not known */
     uint32_t run_count;
     uint32_t runs_max;
     dgraft_index *memberships; /* of all entries of that kind in force, ascending */
     size_t membership_count;
     size_t membership_capacity;
+    struct dgraft_holes holes; /* entries in force that cannot be read */
+    struct dgraft_term_run *scratch;
+    size_t scratch_capacity;
     dgraft_index commit; /* newest hint */
     uint64_t bytes;      /* of batches in force, counted from an arbitrary beginning */
     struct dgraft_batch newest;
@@ -54,8 +59,8 @@ struct dgraft_plan {
 DGRAFT_MUST_USE bool dgraft_log_init(struct dgraft_log *log, uint32_t runs_max);
 void dgraft_log_free(struct dgraft_log *log);
 
-/* Returns the term of an entry as far as the runs know; 0 beyond the log, before its beginning, or when it is older
- * than they are. The term at 0 is 0. */
+/* Returns the term of an entry as far as the runs know; 0 beyond the log, before its beginning, when it is older than
+ * they are, or damaged. The term at 0 is 0. */
 dgraft_term dgraft_log_term(const struct dgraft_log *log, dgraft_index index);
 
 /* Returns the extent that holds an entry in force, or NULL. */
@@ -81,7 +86,7 @@ DGRAFT_MUST_USE static inline bool dgraft_plan_entry(struct dgraft_plan *plan, c
 }
 void dgraft_plan_free(struct dgraft_plan *plan);
 
-/* Makes room for a plan. Returns false when memory is short. */
+/* Makes room for a plan; whether its batch mends must be known by then. Returns false when memory is short. */
 DGRAFT_MUST_USE bool dgraft_log_reserve(struct dgraft_log *log, const struct dgraft_plan *plan);
 
 /* Empties a log: it begins after position. */
@@ -90,7 +95,17 @@ void dgraft_log_begin(struct dgraft_log *log, struct dgraft_position position);
 /* Forgets what lies in segments before this sequence. `base` is the last entry of it. */
 void dgraft_log_drop(struct dgraft_log *log, uint64_t sequence, struct dgraft_position base);
 
-/* Supersedes what follows keep, appends the rest. Room must have been reserved. */
+/* Supersedes what follows keep, appends the rest; or, when the batch mends, puts its entries in the place of damaged
+ * ones. Room must have been reserved. */
 void dgraft_log_apply(struct dgraft_log *log, const struct dgraft_plan *plan);
+
+/* log_mend.c: a batch that mends. Room must have been reserved. */
+void dgraft_log_mend(struct dgraft_log *log, const struct dgraft_plan *plan);
+
+/* Supersedes what follows keep, of this term (0: not known). keep lies at or before the last index. */
+void dgraft_log_truncate(struct dgraft_log *log, dgraft_index keep, dgraft_term keep_term);
+
+/* Lengthens the log by entries that cannot be read: the last of them is `last`, whose term may be unknown: 0. */
+void dgraft_log_lose(struct dgraft_log *log, struct dgraft_position last);
 
 #endif

@@ -1,4 +1,4 @@
-#include "recovery.h"
+#include "recovery_pass.h"
 
 #include "stateless.h"
 #include "storage_why.h"
@@ -10,22 +10,14 @@
 
 enum { WINDOW_BYTES = 262144 };
 
-/* What the passes over the segments share. */
-struct pass {
-    struct dgraft_disk *disk;
-    struct dgraft_recovery *out;
-    struct dgraft_why *why;
-    struct dgraft_scan scan;
-    struct dgraft_scanned scanned;
-    struct dgraft_plan plan;
-    bool has_last;   /* out->last holds a batch that is not in the index yet */
-    uint64_t number; /* of the newest batch in force */
-    uint32_t chain;
-    uint64_t required; /* batches up to this number are proven to have been synced */
+/* What the table was asked, and what it said. */
+struct dgraft_judgement {
+    struct dgraft_batch_facts facts;
+    enum dgraft_batch_verdict verdict;
 };
 
-static enum dgraft_status damaged(struct pass *pass, uint64_t sequence, uint64_t offset, dgraft_index index,
-                                  const char *what)
+enum dgraft_status dgraft_pass_damaged(struct dgraft_pass *pass, uint64_t sequence, uint64_t offset, dgraft_index index,
+                                       const char *what)
 {
     char name[DGRAFT_SEGMENT_NAME_BYTES];
     char path[DGRAFT_DISK_PATH_BYTES];
@@ -36,7 +28,7 @@ static enum dgraft_status damaged(struct pass *pass, uint64_t sequence, uint64_t
                           index, what, DGRAFT_REMEDY_DAMAGE);
 }
 
-static enum dgraft_status failed(struct pass *pass, uint64_t sequence, int error)
+enum dgraft_status dgraft_pass_failed(struct dgraft_pass *pass, uint64_t sequence, int error)
 {
     char name[DGRAFT_SEGMENT_NAME_BYTES];
     dgraft_segment_name(sequence, name);
@@ -63,7 +55,7 @@ enum dgraft_status dgraft_recover_slots(struct dgraft_disk *disk, const char *na
     return DGRAFT_OK;
 }
 
-static enum dgraft_status recover_state(struct pass *pass)
+static enum dgraft_status recover_state(struct dgraft_pass *pass)
 {
     struct dgraft_state_slot slots[DGRAFT_STATE_SLOTS] = {{0}};
     char path[DGRAFT_DISK_PATH_BYTES];
@@ -157,7 +149,7 @@ int dgraft_recover_list(struct dgraft_disk *disk, uint64_t **out, size_t *count)
 
 /* Opens a segment and turns the window to it. The caller closes the file that is returned; negative errno on failure.
  */
-static int turn_to(struct pass *pass, uint64_t sequence, uint64_t *file_bytes)
+static int turn_to(struct dgraft_pass *pass, uint64_t sequence, uint64_t *file_bytes)
 {
     char name[DGRAFT_SEGMENT_NAME_BYTES];
     dgraft_segment_name(sequence, name);
@@ -177,13 +169,13 @@ static int turn_to(struct pass *pass, uint64_t sequence, uint64_t *file_bytes)
 }
 
 /* Reads one segment's header and asks the table about it. */
-static enum dgraft_status read_header(struct pass *pass, size_t at)
+static enum dgraft_status read_header(struct dgraft_pass *pass, size_t at)
 {
     struct dgraft_recovery *out = pass->out;
     struct dgraft_segment *segment = &out->segments[at];
     const int file = turn_to(pass, segment->sequence, &segment->file_bytes);
     if (file < 0) {
-        return failed(pass, segment->sequence, file);
+        return dgraft_pass_failed(pass, segment->sequence, file);
     }
     const size_t size = segment->file_bytes < DGRAFT_BLOCK_BYTES ? (size_t)segment->file_bytes : DGRAFT_BLOCK_BYTES;
     int error = 0;
@@ -197,7 +189,7 @@ static enum dgraft_status read_header(struct pass *pass, size_t at)
     }
     dgraft_disk_close(pass->disk, file);
     if (error != 0) {
-        return failed(pass, segment->sequence, error);
+        return dgraft_pass_failed(pass, segment->sequence, error);
     }
     const struct dgraft_segment_facts facts = {
         .header = segment->header.refusal,
@@ -220,7 +212,7 @@ static enum dgraft_status read_header(struct pass *pass, size_t at)
         segment->use = DGRAFT_USE_SPARE;
         return DGRAFT_OK;
     case DGRAFT_SEGMENT_DAMAGED:
-        return damaged(pass, segment->sequence, 0, 0,
+        return dgraft_pass_damaged(pass, segment->sequence, 0, 0,
                        facts.header == DGRAFT_ACCEPT ? "the header is that of another segment: the file was renamed"
                                                      : "the segment's header cannot be read");
     case DGRAFT_SEGMENT_FOREIGN:
@@ -238,7 +230,7 @@ static enum dgraft_status read_header(struct pass *pass, size_t at)
                           DGRAFT_FORMAT_VERSION);
 }
 
-static enum dgraft_status read_headers(struct pass *pass)
+static enum dgraft_status read_headers(struct dgraft_pass *pass)
 {
     struct dgraft_recovery *out = pass->out;
     uint64_t *sequences;
@@ -253,12 +245,12 @@ static enum dgraft_status read_headers(struct pass *pass)
     if (out->segments == NULL) {
         status = dgraft_why_errno(pass->why, pass->disk, "read", "", -ENOMEM);
     } else if (count == 0 || (sequences[0] != 1 && out->snapshot.refusal != DGRAFT_ACCEPT)) {
-        status = damaged(pass, 1, 0, 1, "the log's first segment is missing, and no snapshot holds what was in it");
+        status = dgraft_pass_damaged(pass, 1, 0, 1, "the log's first segment is missing, and no snapshot holds what was in it");
     }
     for (size_t i = 0; i < out->segment_count && status == DGRAFT_OK; i++) {
         out->segments[i].sequence = sequences[i];
         if (sequences[i] != sequences[0] + i) {
-            status = damaged(pass, sequences[0] + i, 0, 0, "this segment is missing, but a later one is there");
+            status = dgraft_pass_damaged(pass, sequences[0] + i, 0, 0, "this segment is missing, but a later one is there");
         }
     }
     free(sequences);
@@ -269,34 +261,40 @@ static enum dgraft_status read_headers(struct pass *pass)
 }
 
 /* Asks the table about what stands at an offset, once it is known not to be good. */
-static enum dgraft_status judge(struct pass *pass, uint64_t offset, uint64_t number, dgraft_index index, bool fenced,
-                                enum dgraft_batch_verdict *verdict)
+static enum dgraft_status judge(struct dgraft_pass *pass, uint64_t offset, uint64_t number, uint64_t limit,
+                                struct dgraft_judgement *out)
 {
-    struct dgraft_batch_facts facts = {
-        .look = pass->scanned.look, .fenced = fenced, .required = number <= pass->required};
-    if (!fenced && facts.look == DGRAFT_LOOK_BROKEN) {
+    out->facts = (struct dgraft_batch_facts){
+        .look = pass->scanned.look, .fenced = number > limit, .required = number <= pass->required};
+    if (!out->facts.fenced && out->facts.look == DGRAFT_LOOK_BROKEN) {
         uint64_t later = 0;
         const int error = dgraft_scan_later(&pass->scan, offset + 8, number, &later);
         if (error != 0) {
-            return failed(pass, pass->scan.sequence, error);
+            return dgraft_pass_failed(pass, pass->scan.sequence, error);
         }
-        facts.later = later != 0;
+        out->facts.later = later != 0;
     }
-    *verdict = dgraft_decide_batch(&facts);
-    if (*verdict != DGRAFT_BATCH_DAMAGED) {
-        return DGRAFT_OK;
+    out->verdict = dgraft_decide_batch(&out->facts);
+    return DGRAFT_OK;
+}
+
+/* Says why what was judged cannot be passed over. */
+static enum dgraft_status refuse(struct dgraft_pass *pass, const struct dgraft_judgement *judgement, uint64_t offset,
+                                 dgraft_index index)
+{
+    if (judgement->facts.look == DGRAFT_LOOK_WRONG) {
+        return dgraft_pass_damaged(pass, pass->scan.sequence, offset, index,
+                                   dgraft_refusal_text(pass->scanned.batch.refusal));
     }
-    if (facts.look == DGRAFT_LOOK_WRONG) {
-        return damaged(pass, pass->scan.sequence, offset, index, dgraft_refusal_text(pass->scanned.batch.refusal));
-    }
-    return damaged(pass, pass->scan.sequence, offset, index,
-                   facts.later ? "a batch is damaged, but a later one lies behind it: it was acknowledged"
-                               : "a batch is damaged or missing, but a later segment says it was synced");
+    return dgraft_pass_damaged(pass, pass->scan.sequence, offset, index,
+                               judgement->facts.later
+                                   ? "a batch is damaged, but a later one lies behind it: it was acknowledged"
+                                   : "a batch is damaged or missing, but a later segment says it was synced");
 }
 
 /* Finds the newest segment that holds a finished batch. Those behind it are void: each had its header, but a crash came
  * before its first batch was whole, so what its header says of earlier segments is not yet in force. */
-static enum dgraft_status find_top(struct pass *pass, size_t *top)
+static enum dgraft_status find_top(struct dgraft_pass *pass, size_t *top)
 {
     struct dgraft_recovery *out = pass->out;
     for (size_t i = out->segment_count; i-- > 0;) {
@@ -306,12 +304,12 @@ static enum dgraft_status find_top(struct pass *pass, size_t *top)
         }
         const int file = turn_to(pass, segment->sequence, &segment->file_bytes);
         if (file < 0) {
-            return failed(pass, segment->sequence, file);
+            return dgraft_pass_failed(pass, segment->sequence, file);
         }
         if (segment->file_bytes < segment->header.made_bytes) {
             /* Only segments with a newer one in force are ever shortened. */
             dgraft_disk_close(pass->disk, file);
-            return damaged(pass, segment->sequence, segment->file_bytes, segment->header.first,
+            return dgraft_pass_damaged(pass, segment->sequence, segment->file_bytes, segment->header.first,
                            "the file is shorter than it was made: its end, and what was written there, is missing");
         }
         int error = dgraft_scan_batch(&pass->scan, DGRAFT_BLOCK_BYTES, &pass->scanned, NULL);
@@ -320,18 +318,25 @@ static enum dgraft_status find_top(struct pass *pass, size_t *top)
             *top = i;
             return DGRAFT_OK;
         }
-        enum dgraft_batch_verdict verdict = DGRAFT_BATCH_END;
-        enum dgraft_status status = error != 0 ? failed(pass, segment->sequence, error) : DGRAFT_OK;
+        struct dgraft_judgement judgement = {.verdict = DGRAFT_BATCH_END};
+        enum dgraft_status status = error != 0 ? dgraft_pass_failed(pass, segment->sequence, error) : DGRAFT_OK;
         if (status == DGRAFT_OK) {
-            status =
-                judge(pass, DGRAFT_BLOCK_BYTES, segment->header.first_batch, segment->header.first, false, &verdict);
+            status = judge(pass, DGRAFT_BLOCK_BYTES, segment->header.first_batch, UINT64_MAX, &judgement);
         }
-        if (status == DGRAFT_OK && verdict == DGRAFT_BATCH_TORN) {
+        if (status == DGRAFT_OK && judgement.verdict == DGRAFT_BATCH_DAMAGED) {
+            if (judgement.facts.look == DGRAFT_LOOK_BROKEN && judgement.facts.later) {
+                dgraft_disk_close(pass->disk, file);
+                *top = i; /* in force: its first batch was finished once, or there would be no later one */
+                return DGRAFT_OK;
+            }
+            status = refuse(pass, &judgement, DGRAFT_BLOCK_BYTES, segment->header.first);
+        }
+        if (status == DGRAFT_OK && judgement.verdict == DGRAFT_BATCH_TORN) {
             uint64_t end;
             out->torn = true;
             error = dgraft_scan_zeros(&pass->scan, DGRAFT_BLOCK_BYTES, &end);
             out->torn_bytes += end - DGRAFT_BLOCK_BYTES;
-            status = error != 0 ? failed(pass, segment->sequence, error) : DGRAFT_OK;
+            status = error != 0 ? dgraft_pass_failed(pass, segment->sequence, error) : DGRAFT_OK;
         }
         dgraft_disk_close(pass->disk, file);
         if (status != DGRAFT_OK) {
@@ -345,11 +350,11 @@ static enum dgraft_status find_top(struct pass *pass, size_t *top)
             out->next_number = segment->header.first_batch + 1;
         }
     }
-    return damaged(pass, 1, DGRAFT_BLOCK_BYTES, 1, "no segment holds a batch, but every log begins with one");
+    return dgraft_pass_damaged(pass, 1, DGRAFT_BLOCK_BYTES, 1, "no segment holds a batch, but every log begins with one");
 }
 
 /* Puts the batch that was read last into the index: a later one proves it durable. */
-static enum dgraft_status settle_last(struct pass *pass)
+static enum dgraft_status settle_last(struct dgraft_pass *pass)
 {
     struct dgraft_recovery *out = pass->out;
     if (!pass->has_last) {
@@ -358,74 +363,83 @@ static enum dgraft_status settle_last(struct pass *pass)
     if (!dgraft_log_reserve(&out->log, &out->last)) {
         return dgraft_why_errno(pass->why, pass->disk, "read", "", -ENOMEM);
     }
+    if (out->last.batch.keep < out->log.last.index || out->last.batch.restart) {
+        dgraft_salvage_clip(out, out->last.batch.restart ? 0 : out->last.batch.keep);
+    }
     dgraft_log_apply(&out->log, &out->last);
     pass->has_last = false;
     return DGRAFT_OK;
 }
 
-/* Finds out the term of the entry at keep; when the runs no longer know it, from the batch that holds it. */
-static enum dgraft_status resolve_keep(struct pass *pass, struct dgraft_plan *plan)
+/* Walks the batches of one file from offset on, up to the one that holds the entry. */
+static int walk_to(struct dgraft_pass *pass, const struct dgraft_extent *extent, dgraft_index index, dgraft_term *term)
 {
-    const struct dgraft_log *log = &pass->out->log;
-    const dgraft_index keep = plan->batch.keep;
-    if (plan->batch.restart) {
-        plan->keep_term = plan->batch.floor.term;
-    } else if (!log->open) {
-        plan->keep_term = keep == log->last.index ? log->last.term : dgraft_log_term(log, keep);
-    }
-    if (plan->batch.count == 0) {
-        plan->last = (struct dgraft_position){keep, plan->keep_term};
-    }
-    /* What lies before the beginning of a log is in a snapshot, and its terms are nobody's business any more. */
-    if (keep == 0 || plan->keep_term != 0 || log->open || keep <= log->base.index) {
-        return DGRAFT_OK;
-    }
-    /* Cut below every run in memory: read the entry's own term where it lies. */
-    struct dgraft_scan scan = {.store = pass->scan.store};
+    struct dgraft_scan scan = {.store = pass->scan.store, .sequence = extent->sequence};
     struct dgraft_plan found;
-    const struct dgraft_extent *extent = dgraft_log_extent(log, keep);
-    if (extent == NULL) {
-        return damaged(pass, pass->scan.sequence, plan->batch.offset, keep, "it keeps an entry that is not there");
-    }
-    const uint64_t sequence = extent->sequence;
     uint64_t offset = extent->offset;
     char name[DGRAFT_SEGMENT_NAME_BYTES];
     memset(&found, 0, sizeof found);
-    dgraft_segment_name(sequence, name);
+    dgraft_segment_name(extent->sequence, name);
     const int file = dgraft_disk_open(pass->disk, name, DGRAFT_FS_READ);
     const int64_t size = file < 0 ? file : dgraft_disk_size(pass->disk, file);
     int error = size < 0 ? (int)size : 0;
     dgraft_window_init(&scan.window, pass->disk, WINDOW_BYTES);
     dgraft_window_turn(&scan.window, file, size < 0 ? 0 : (uint64_t)size);
-    scan.sequence = sequence;
-    while (error == 0 && plan->keep_term == 0) {
+    while (error == 0 && *term == 0) {
         struct dgraft_scanned scanned;
         error = dgraft_scan_batch(&scan, offset, &scanned, &found);
         if (error != 0 || scanned.look != DGRAFT_LOOK_GOOD) {
             break;
         }
-        for (size_t i = 0; i < found.run_count && found.last.index >= keep; i++) {
-            plan->keep_term = found.runs[i].first <= keep ? found.runs[i].term : plan->keep_term;
+        if (scanned.batch.first <= index && found.last.index >= index) {
+            for (size_t i = 0; i < found.run_count; i++) {
+                *term = found.runs[i].first <= index ? found.runs[i].term : *term;
+            }
         }
         offset += scanned.batch.length;
     }
     dgraft_disk_close(pass->disk, file);
     dgraft_window_free(&scan.window);
     dgraft_plan_free(&found);
+    return error;
+}
+
+enum dgraft_status dgraft_pass_term(struct dgraft_pass *pass, dgraft_index index, dgraft_term *term)
+{
+    const struct dgraft_log *log = &pass->out->log;
+    *term = dgraft_log_term(log, index);
+    /* What lies before the beginning of a log is in a snapshot, and its terms are nobody's business any more. */
+    if (*term != 0 || index <= log->base.index || index > log->last.index || dgraft_holes_have(&log->holes, index)) {
+        return DGRAFT_OK;
+    }
+    const struct dgraft_extent *extent = dgraft_log_extent(log, index);
+    const int error = extent == NULL ? 0 : walk_to(pass, extent, index, term);
     if (error != 0) {
-        return failed(pass, sequence, error);
+        return dgraft_pass_failed(pass, extent->sequence, error);
     }
-    if (plan->keep_term == 0) {
-        return damaged(pass, sequence, offset, keep, "an entry can no longer be read");
-    }
-    if (plan->batch.count == 0) {
-        plan->last.term = plan->keep_term;
+    if (*term == 0) {
+        return dgraft_pass_damaged(pass, pass->scan.sequence, 0, index, "an entry can no longer be read");
     }
     return DGRAFT_OK;
 }
 
+/* Finds out the term of the entry at keep. */
+static enum dgraft_status resolve_keep(struct dgraft_pass *pass, struct dgraft_plan *plan)
+{
+    enum dgraft_status status = DGRAFT_OK;
+    if (plan->batch.restart) {
+        plan->keep_term = plan->batch.floor.term;
+    } else if (!pass->out->log.open) {
+        status = dgraft_pass_term(pass, plan->batch.keep, &plan->keep_term);
+    }
+    if (plan->batch.count == 0) {
+        plan->last = (struct dgraft_position){plan->batch.keep, plan->keep_term};
+    }
+    return status;
+}
+
 /* Takes a good batch over. */
-static enum dgraft_status accept(struct pass *pass, size_t at)
+static enum dgraft_status accept(struct dgraft_pass *pass, size_t at)
 {
     struct dgraft_recovery *out = pass->out;
     struct dgraft_batch *batch = &pass->scanned.batch;
@@ -450,12 +464,68 @@ static enum dgraft_status accept(struct pass *pass, size_t at)
     return DGRAFT_OK;
 }
 
+/* Takes over the batch at an offset that looks good; *look turns WRONG when it does not follow what lies before it. */
+static enum dgraft_status take_batch(struct dgraft_pass *pass, size_t at, uint64_t *number)
+{
+    struct dgraft_batch *batch = &pass->scanned.batch;
+    enum dgraft_status status = settle_last(pass);
+    if (status == DGRAFT_OK && pass->gap.open) {
+        status = dgraft_gap_close(pass, batch, number);
+    }
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    batch->refusal = dgraft_scan_follows(&pass->out->log, batch, &pass->plan, *number, pass->chain);
+    if (batch->refusal != DGRAFT_ACCEPT) {
+        pass->scanned.look = DGRAFT_LOOK_WRONG;
+        return DGRAFT_OK;
+    }
+    return accept(pass, at);
+}
+
+/* Passes over damage, when something behind it can say what the log was then; *offset is 0 when that lies in a later
+ * segment. */
+static enum dgraft_status pass_over(struct dgraft_pass *pass, const struct dgraft_judgement *judgement,
+                                    uint64_t *offset, uint64_t *number)
+{
+    const dgraft_index index = (pass->has_last ? pass->out->last.last.index : pass->out->log.last.index) + 1;
+    const struct dgraft_why before = *pass->why;
+    const enum dgraft_status found = refuse(pass, judgement, *offset, index);
+    if (judgement->facts.look == DGRAFT_LOOK_WRONG) {
+        return found;
+    }
+    if (pass->out->damage.text[0] == '\0') {
+        pass->out->damage = *pass->why;
+    }
+    *pass->why = before;
+    const enum dgraft_status status = settle_last(pass);
+    return status == DGRAFT_OK ? dgraft_gap_pass(pass, offset, number) : status;
+}
+
+/* What is bad at the end of a log. */
+static enum dgraft_status end_batches(struct dgraft_pass *pass, enum dgraft_batch_verdict verdict, uint64_t offset,
+                                      uint64_t *number)
+{
+    if (verdict == DGRAFT_BATCH_TORN) {
+        uint64_t end;
+        const int error = dgraft_scan_zeros(&pass->scan, offset, &end);
+        if (error != 0) {
+            return dgraft_pass_failed(pass, pass->scan.sequence, error);
+        }
+        pass->out->torn = true;
+        pass->out->torn_bytes += end - offset;
+        (*number)++; /* used by what was torn: never again */
+    }
+    return DGRAFT_OK;
+}
+
 /* Reads a segment's batches up to the one numbered `limit`. */
-static enum dgraft_status read_batches(struct pass *pass, size_t at, uint64_t limit)
+static enum dgraft_status read_batches(struct dgraft_pass *pass, size_t at, uint64_t limit)
 {
     struct dgraft_recovery *out = pass->out;
     uint64_t offset = DGRAFT_BLOCK_BYTES;
     uint64_t number = out->segments[at].header.first_batch;
+    enum dgraft_status status = DGRAFT_OK;
     for (;;) {
         int error = 0;
         if (number > limit) {
@@ -464,38 +534,29 @@ static enum dgraft_status read_batches(struct pass *pass, size_t at, uint64_t li
             error = dgraft_scan_batch(&pass->scan, offset, &pass->scanned, &pass->plan);
         }
         if (error != 0) {
-            return failed(pass, pass->scan.sequence, error);
+            return dgraft_pass_failed(pass, pass->scan.sequence, error);
         }
-        if (pass->scanned.look == DGRAFT_LOOK_GOOD) {
-            enum dgraft_status status = settle_last(pass);
+        const bool behind_limit = pass->gap.lost && pass->scanned.header_good && pass->scanned.batch.number > limit;
+        if (pass->scanned.look == DGRAFT_LOOK_GOOD && !behind_limit) {
+            status = take_batch(pass, at, &number);
             if (status != DGRAFT_OK) {
                 return status;
             }
-            pass->scanned.batch.refusal =
-                dgraft_scan_follows(&out->log, &pass->scanned.batch, &pass->plan, number, pass->chain);
-            if (pass->scanned.batch.refusal == DGRAFT_ACCEPT) {
-                status = accept(pass, at);
-                if (status != DGRAFT_OK) {
-                    return status;
-                }
+            if (pass->scanned.look == DGRAFT_LOOK_GOOD) {
                 offset += pass->scanned.batch.length;
                 number++;
                 continue;
             }
-            pass->scanned.look = DGRAFT_LOOK_WRONG;
         }
-        enum dgraft_batch_verdict verdict = DGRAFT_BATCH_DAMAGED;
-        const dgraft_index index = (pass->has_last ? out->last.last.index : out->log.last.index) + 1;
-        const enum dgraft_status status = judge(pass, offset, number, index, number > limit, &verdict);
-        if (status == DGRAFT_OK && verdict == DGRAFT_BATCH_TORN) {
-            uint64_t end;
-            error = dgraft_scan_zeros(&pass->scan, offset, &end);
-            if (error != 0) {
-                return failed(pass, pass->scan.sequence, error);
+        struct dgraft_judgement judgement;
+        status = judge(pass, offset, behind_limit ? limit + 1 : number, limit, &judgement);
+        if (status == DGRAFT_OK && judgement.verdict == DGRAFT_BATCH_DAMAGED) {
+            status = pass_over(pass, &judgement, &offset, &number);
+            if (status == DGRAFT_OK && offset != 0) {
+                continue;
             }
-            out->torn = true;
-            out->torn_bytes += end - offset;
-            number++; /* used by what was torn: never again */
+        } else if (status == DGRAFT_OK) {
+            status = end_batches(pass, judgement.verdict, offset, &number);
         }
         if (limit == UINT64_MAX && number > out->next_number) {
             out->next_number = number;
@@ -506,7 +567,7 @@ static enum dgraft_status read_batches(struct pass *pass, size_t at, uint64_t li
 
 /* Walks the segments in force, from the first on. limits come from the headers behind: each says after which batch it
  * goes on. */
-static enum dgraft_status read_log(struct pass *pass, size_t top)
+static enum dgraft_status read_log(struct dgraft_pass *pass, size_t top)
 {
     struct dgraft_recovery *out = pass->out;
     uint64_t *limits = calloc(top + 1, sizeof *limits);
@@ -538,25 +599,33 @@ static enum dgraft_status read_log(struct pass *pass, size_t top)
             pass->chain = segment->header.chain;
             dropped = false;
         }
+        if (pass->gap.lost && segment->header.follows >= pass->number) { /* how many batches are missing, it tells */
+            pass->number = segment->header.follows;
+            pass->chain = segment->header.chain;
+        }
         if (segment->header.follows != pass->number || segment->header.chain != pass->chain) {
-            status = damaged(pass, segment->sequence, 0, segment->header.first,
+            status = dgraft_pass_damaged(pass, segment->sequence, 0, segment->header.first,
                              "it does not follow what lies before it: batches are missing");
             break;
         }
         const int file = turn_to(pass, segment->sequence, &segment->file_bytes);
         if (file < 0) {
-            status = failed(pass, segment->sequence, file);
+            status = dgraft_pass_failed(pass, segment->sequence, file);
             break;
         }
         status = read_batches(pass, i, limits[i]);
         dgraft_disk_close(pass->disk, file);
     }
     free(limits);
+    if (status == DGRAFT_OK && pass->gap.open) {
+        *pass->why = out->damage; /* nothing behind it says where the log ended */
+        status = DGRAFT_STATUS_DAMAGED;
+    }
     return status;
 }
 
 /* The last batch is proven durable only when it marks the floor: then nothing hangs on it. */
-static enum dgraft_status finish(struct pass *pass)
+static enum dgraft_status finish(struct dgraft_pass *pass)
 {
     struct dgraft_recovery *out = pass->out;
     const struct dgraft_batch *batch = &out->last.batch;
@@ -567,13 +636,17 @@ static enum dgraft_status finish(struct pass *pass)
             return status;
         }
     }
-    const struct dgraft_position last = out->unproven ? out->last.last : out->log.last;
+    const struct dgraft_position last = out->unproven && !batch->mends ? out->last.last : out->log.last;
     const bool whole_log = out->unproven && (batch->restart || out->log.open || batch->keep < out->log.base.index);
     const dgraft_index base = whole_log ? batch->keep : out->log.base.index;
     const struct dgraft_snapshot *snapshot = &out->snapshot.snapshot;
     if (base > snapshot->position.index) {
-        return damaged(pass, out->segments[0].sequence, 0, snapshot->position.index + 1,
+        return dgraft_pass_damaged(pass, out->segments[0].sequence, 0, snapshot->position.index + 1,
                        "the log begins later than the newest snapshot ends: entries between them are missing");
+    }
+    if (last.index > base && last.term == 0) {
+        return dgraft_pass_damaged(pass, pass->scan.sequence, batch->offset, last.index,
+                                   "the log was cut behind an entry that is damaged: its term is lost");
     }
     const dgraft_term term = last.term > snapshot->position.term ? last.term : snapshot->position.term;
     dgraft_decide_term(&out->slot, out->saves, out->term, term, &out->choice);
@@ -583,7 +656,7 @@ static enum dgraft_status finish(struct pass *pass)
 enum dgraft_status dgraft_recover(struct dgraft_disk *disk, uint32_t runs_max, struct dgraft_recovery *out,
                                   struct dgraft_why *why)
 {
-    struct pass pass;
+    struct dgraft_pass pass;
     size_t top = 0;
     memset(out, 0, sizeof *out);
     memset(&pass, 0, sizeof pass);
@@ -624,5 +697,7 @@ void dgraft_recovery_free(struct dgraft_recovery *recovery)
     dgraft_log_free(&recovery->log);
     dgraft_plan_free(&recovery->last);
     free(recovery->segments);
+    free(recovery->salvage);
     recovery->segments = NULL;
+    recovery->salvage = NULL;
 }

@@ -21,6 +21,15 @@ struct dgraft_segment {
     struct dgraft_segment_header header;
 };
 
+/* Records in a row that are whole, in a batch that is not. */
+struct dgraft_salvage {
+    dgraft_index first;
+    dgraft_index last;
+    uint64_t sequence;
+    uint64_t offset;
+    uint64_t bytes;
+};
+
 struct dgraft_recovery {
     struct dgraft_identity identity;
     struct dgraft_state_slot slot; /* in force */
@@ -44,6 +53,12 @@ struct dgraft_recovery {
     uint64_t torn_bytes;
     uint64_t saves; /* newest that the log states */
     dgraft_term term;
+
+    /* What of log.holes can still be read: it is to be written again. */
+    struct dgraft_salvage *salvage;
+    size_t salvage_count;
+    size_t salvage_capacity;
+    struct dgraft_why damage; /* the first that was found, also when it was mended since; empty: none */
 };
 
 /* Returns OK, NOT_FOUND, DAMAGED, FOREIGN, TOO_NEW, IO, READ_ONLY, NO_MEMORY; why says what, where, what to do.

@@ -118,14 +118,18 @@ static enum dgraft_refusal check_fields(const struct dgraft_batch *batch)
     if (batch->count > (batch->length - DGRAFT_BATCH_HEADER_BYTES) / DGRAFT_RECORD_HEADER_BYTES) {
         return DGRAFT_REFUSAL_COUNT;
     }
-    if (batch->number == 0 || batch->number > INT64_MAX || batch->saves > INT64_MAX || batch->keep > INT64_MAX ||
-        batch->first != batch->keep + 1) {
+    if (batch->number == 0 || batch->number > INT64_MAX || batch->saves > INT64_MAX || batch->keep > INT64_MAX) {
+        return DGRAFT_REFUSAL_FIELD;
+    }
+    const bool mends_well = batch->first > 0 && batch->count > 0 && batch->first <= batch->keep &&
+                            batch->count - 1 <= batch->keep - batch->first;
+    if (batch->mends ? !mends_well : batch->first != batch->keep + 1) {
         return DGRAFT_REFUSAL_FIELD;
     }
     if (batch->restart && (batch->floor.index != batch->keep || batch->keep == 0 || batch->floor.term == 0)) {
         return DGRAFT_REFUSAL_FIELD;
     }
-    const dgraft_index last = batch->keep + batch->count;
+    const dgraft_index last = batch->mends ? batch->keep : batch->keep + batch->count;
     if (batch->commit > last || batch->membership > last) {
         return DGRAFT_REFUSAL_FIELD;
     }
@@ -251,13 +255,29 @@ int dgraft_scan_batch(struct dgraft_scan *scan, uint64_t offset, struct dgraft_s
         return 0;
     }
     if (plan != NULL) {
-        dgraft_plan_begin(plan, batch->keep, 0);
+        dgraft_plan_begin(plan, batch->first - 1, 0);
         plan->batch = *batch;
         plan->sequence = scan->sequence;
     }
     error = walk_records(scan, batch, plan);
     out->look = batch->refusal == DGRAFT_ACCEPT ? DGRAFT_LOOK_GOOD : DGRAFT_LOOK_WRONG;
     return error;
+}
+
+/* Entries that take the place of damaged ones fit between those around them. */
+static enum dgraft_refusal mends_fit(const struct dgraft_log *log, const struct dgraft_batch *batch,
+                                     const struct dgraft_plan *plan)
+{
+    if (batch->keep != log->last.index || batch->floor.index != batch->keep) {
+        return DGRAFT_REFUSAL_FIELD;
+    }
+    const dgraft_term behind = dgraft_log_term(log, plan->last.index + 1);
+    const bool ends = plan->last.index == batch->keep && plan->last.term != batch->floor.term;
+    if (ends || plan->runs[0].term < dgraft_log_term(log, batch->first - 1) ||
+        (behind != 0 && plan->last.term > behind)) {
+        return DGRAFT_REFUSAL_ORDER;
+    }
+    return DGRAFT_ACCEPT;
 }
 
 enum dgraft_refusal dgraft_scan_follows(const struct dgraft_log *log, const struct dgraft_batch *batch,
@@ -268,6 +288,9 @@ enum dgraft_refusal dgraft_scan_follows(const struct dgraft_log *log, const stru
     }
     if (batch->saves < log->newest.saves || batch->term < log->newest.term) {
         return DGRAFT_REFUSAL_FIELD;
+    }
+    if (batch->mends && !log->open) {
+        return mends_fit(log, batch, plan);
     }
     const bool anew = batch->restart || log->open; /* no matter what lies before it */
     if (!anew && (batch->keep > log->last.index || batch->floor.index > log->last.index)) {

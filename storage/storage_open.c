@@ -2,6 +2,7 @@
 #include "storage_private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,7 +76,7 @@ static enum dgraft_status open_files(struct dgraft_storage *storage, const struc
     return DGRAFT_OK;
 }
 
-static enum dgraft_status failed(struct dgraft_storage *storage, struct dgraft_why *why)
+enum dgraft_status dgraft_storage_failed(struct dgraft_storage *storage, struct dgraft_why *why)
 {
     const struct dgraft_failure *failure = &storage->writer.failure;
     return dgraft_why_errno(why, &storage->disk, failure->verb, failure->name, failure->error);
@@ -114,7 +115,7 @@ static enum dgraft_status rewrite_last(struct dgraft_storage *storage, struct dg
             dgraft_log_apply(&storage->log, plan);
             storage->rewritten = plan->batch.count;
         } else {
-            status = failed(storage, why);
+            status = dgraft_storage_failed(storage, why);
         }
     }
     free(bytes);
@@ -137,7 +138,7 @@ static enum dgraft_status mark_floor(struct dgraft_storage *storage, struct dgra
         mark.batch.membership = storage->log.memberships[storage->log.membership_count - 1];
     }
     if (!dgraft_writer_append(&storage->writer, &mark.batch, &piece, 1)) {
-        return failed(storage, why);
+        return dgraft_storage_failed(storage, why);
     }
     dgraft_log_apply(&storage->log, &mark);
     storage->marked = true;
@@ -161,10 +162,10 @@ static enum dgraft_status settle(struct dgraft_storage *storage, struct dgraft_r
             done = dgraft_writer_save(&storage->writer, &slot);
         }
         if (!done) {
-            return failed(storage, why);
+            return dgraft_storage_failed(storage, why);
         }
         storage->saves = slot.version;
-    } else if (!storage->writer.fresh) {
+    } else if (!storage->writer.fresh && !dgraft_storage_salvages(&storage->log, recovery)) {
         storage->marked = true;
         return DGRAFT_OK;
     }
@@ -172,11 +173,46 @@ static enum dgraft_status settle(struct dgraft_storage *storage, struct dgraft_r
     if (recovery->unproven) {
         status = rewrite_last(storage, recovery, why);
     }
-    if (status != DGRAFT_OK) {
-        return status;
+    if (status == DGRAFT_OK) {
+        status = dgraft_storage_salvage(storage, recovery, why);
     }
-    return mark_floor(storage, why);
+    return status == DGRAFT_OK ? mark_floor(storage, why) : status;
 }
+
+enum holding { HOLDING_YES = 1, HOLDING_NO = 2, HOLDING_UNKNOWN = 3 };
+
+/* Whether the log holds an entry that is committed. Where it is damaged, two things tell: that all up to there is
+ * committed, since then it is the same in every log; or that the entry behind the damage is of the same term, since one
+ * leader's log holds only one entry of an index. */
+static enum holding holding_of(struct dgraft_storage *storage, struct dgraft_position position)
+{
+    const struct dgraft_log *log = &storage->log;
+    if (position.index > log->last.index) {
+        return HOLDING_NO;
+    }
+    const struct dgraft_hole *hole = dgraft_holes_from(&log->holes, position.index);
+    if (hole == NULL || hole->first > position.index || position.index == log->last.index) {
+        return dgraft_storage_term_at(storage, position.index) == position.term ? HOLDING_YES : HOLDING_NO;
+    }
+    const dgraft_index behind = hole->last < log->last.index ? hole->last + 1 : hole->last;
+    return log->commit >= position.index || dgraft_storage_term_at(storage, behind) == position.term ? HOLDING_YES
+                                                                                                     : HOLDING_UNKNOWN;
+}
+
+/* The log is taken to begin later where that helps, as far as a snapshot holds what was in it. */
+static void raise_base(struct dgraft_storage *storage, struct dgraft_position position)
+{
+    struct dgraft_log *log = &storage->log;
+    if (log->holes.count > 0 && log->holes.items[0].first <= position.index) {
+        dgraft_log_drop(log, 0, position); /* nobody needs what was damaged there */
+    } else if (log->base.index != 0 && log->base.term == 0) {
+        /* The entry before is gone, and with it its term: the log is taken to begin behind the first that is there. */
+        const struct dgraft_position first = {log->base.index + 1,
+                                              dgraft_storage_term_at(storage, log->base.index + 1)};
+        dgraft_log_drop(log, 0, first);
+    }
+}
+
 /* A snapshot was received and published, and then came a crash before the log gave way to it: it gives way now. Whether
  * the log holds the snapshot's last entry is what the core decided by, and nothing it held may be missing elsewhere. */
 static enum dgraft_status settle_snapshot(struct dgraft_storage *storage, struct dgraft_why *why)
@@ -190,14 +226,16 @@ static enum dgraft_status settle_snapshot(struct dgraft_storage *storage, struct
         log->base.term = position.term;
         log->last.term = log->last.index == position.index ? position.term : log->last.term;
     }
-    if (log->base.index != 0 && log->base.term == 0) {
-        /* The entry before is gone, and with it its term: the log is taken to begin behind the first that is there. */
-        const struct dgraft_position first = {log->base.index + 1,
-                                              dgraft_storage_term_at(storage, log->base.index + 1)};
-        dgraft_log_drop(log, 0, first);
+    const enum holding holding = holding_of(storage, position);
+    if (holding == HOLDING_UNKNOWN) {
+        return dgraft_why_set(why, DGRAFT_STATUS_DAMAGED,
+                              "%.160s: whether the log holds the snapshot's last entry, index %" PRIu64
+                              ", cannot be told, because it is damaged there (%.200s). %s",
+                              storage->directory, position.index, storage->damage_found.text, DGRAFT_REMEDY_DAMAGE);
     }
-    if (position.index <= log->last.index && dgraft_storage_term_at(storage, position.index) == position.term) {
+    if (holding == HOLDING_YES) {
         log->commit = log->commit > position.index ? log->commit : position.index;
+        raise_base(storage, position);
         return DGRAFT_OK;
     }
     struct dgraft_plan anew = {.keep_term = position.term, .last = position};
@@ -211,7 +249,7 @@ static enum dgraft_status settle_snapshot(struct dgraft_storage *storage, struct
                                        .saves = storage->saves,
                                        .term = storage->term};
     if (!dgraft_writer_append(&storage->writer, &anew.batch, &piece, 1)) {
-        return failed(storage, why);
+        return dgraft_storage_failed(storage, why);
     }
     anew.sequence = storage->writer.sequence;
     dgraft_log_apply(log, &anew);
@@ -255,7 +293,7 @@ static enum dgraft_status prove_headers(struct dgraft_storage *storage, const st
     for (size_t i = 0; i < recovery->segment_count; i++) {
         if (recovery->segments[i].use == DGRAFT_USE_VOID &&
             !dgraft_writer_header(&storage->writer, &recovery->segments[i].header)) {
-            return failed(storage, why);
+            return dgraft_storage_failed(storage, why);
         }
     }
     return DGRAFT_OK;
@@ -302,6 +340,7 @@ static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraf
     if (named < 0) {
         return dgraft_why_errno(why, &storage->disk, "sync the directory", "", named);
     }
+    storage->damage_found = recovery->damage;
     enum dgraft_status status = open_files(storage, recovery, why);
     if (status != DGRAFT_OK) {
         return status;
@@ -334,6 +373,10 @@ static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraf
     storage->save_lost = recovery->choice.lost;
     storage->wall_clock_ns = storage->log.newest.wall_clock_ns;
     storage->segments = storage->writer.sequence;
+    if (!dgraft_storage_note_damage(storage)) {
+        *why = recovery->damage;
+        return DGRAFT_STATUS_DAMAGED;
+    }
     return DGRAFT_OK;
 }
 
@@ -410,6 +453,10 @@ void dgraft_storage_found(const struct dgraft_storage *storage, struct dgraft_fo
         .membership_before = log->membership_count > 1 ? log->memberships[log->membership_count - 2] : 0,
         .runs = log->runs,
         .run_count = log->run_count,
+        .damage = storage->damage,
+        .damage_count = storage->damage_count,
+        .membership_damaged = dgraft_holes_have(&log->holes, log->newest.membership),
+        .damage_found = storage->damage_found.text,
         .torn_bytes = storage->torn_bytes,
         .save_lost = storage->save_lost,
         .rewritten = storage->rewritten,

@@ -20,16 +20,30 @@ dgraft_index dgraft_storage_membership_at(const struct dgraft_storage *storage, 
     return 0;
 }
 
-/* The first segment that holds anything behind index; the newest one when none does. */
+/* The first segment that holds anything behind index; the newest one when none does. What mends old entries lies in
+ * young segments, so that sequences need not ascend with the entries. */
 static uint64_t first_kept(const struct dgraft_storage *storage, dgraft_index index)
 {
     const struct dgraft_log *log = &storage->log;
+    uint64_t kept = storage->segments;
     for (size_t i = 0; i < log->extent_count; i++) {
-        if (log->extents[i].last > index) {
-            return log->extents[i].sequence;
+        if (log->extents[i].last > index && log->extents[i].sequence < kept) {
+            kept = log->extents[i].sequence;
         }
     }
-    return storage->segments;
+    return kept;
+}
+
+/* The last entry that no segment from `kept` on holds. */
+static dgraft_index last_gone(const struct dgraft_log *log, uint64_t kept)
+{
+    dgraft_index gone = log->base.index;
+    for (size_t i = 0; i < log->extent_count; i++) {
+        if (log->extents[i].sequence < kept && log->extents[i].last > gone) {
+            gone = log->extents[i].last;
+        }
+    }
+    return gone;
 }
 
 void dgraft_storage_forget(struct dgraft_storage *storage, dgraft_index index)
@@ -41,14 +55,8 @@ void dgraft_storage_forget(struct dgraft_storage *storage, dgraft_index index)
     if (dropping->segments || storage->planned || kept <= dropping->next) {
         return;
     }
-    dgraft_index first = log->last.index + 1;
-    for (size_t i = 0; i < log->extent_count; i++) {
-        if (log->extents[i].sequence >= kept) {
-            first = log->extents[i].first;
-            break;
-        }
-    }
-    const struct dgraft_position base = {first - 1, dgraft_storage_term_at(storage, first - 1)};
+    const dgraft_index gone = last_gone(log, kept);
+    const struct dgraft_position base = {gone, dgraft_storage_term_at(storage, gone)};
     if (base.index > held || base.term == 0) {
         return;
     }

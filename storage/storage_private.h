@@ -71,6 +71,9 @@ struct dgraft_storage {
     struct dgraft_why poisoned_why;
     bool marked;            /* the last batch in the file marks the floor, and knows of the newest save */
     uint64_t wall_clock_ns; /* newest that was written */
+    struct dgraft_damage damage[DGRAFT_DAMAGE_MAX];
+    uint32_t damage_count;
+    struct dgraft_why damage_found;
     uint64_t torn_bytes;
     bool save_lost;
     uint64_t rewritten;
@@ -93,6 +96,20 @@ enum dgraft_status dgraft_storage_poison(struct dgraft_storage *storage, struct 
  * them left a directory that can be opened, and that a power failure takes away with all that was acknowledged since.
  * Returns 0 or a negative errno. */
 int dgraft_format_prove(struct dgraft_disk *disk);
+
+/* storage_mend.c: writes again what can still be read of damaged batches. Returns OK, IO, FULL, NO_MEMORY. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_salvage(struct dgraft_storage *storage,
+                                                          const struct dgraft_recovery *recovery,
+                                                          struct dgraft_why *why);
+
+/* Returns whether anything is to be written so. */
+bool dgraft_storage_salvages(const struct dgraft_log *log, const struct dgraft_recovery *recovery);
+
+/* Notes what is damaged, and behind which entry it lies. Returns false when such an entry's term cannot be had. */
+bool dgraft_storage_note_damage(struct dgraft_storage *storage);
+
+/* Turns a failure of the writer into words, before the store is open. */
+enum dgraft_status dgraft_storage_failed(struct dgraft_storage *storage, struct dgraft_why *why);
 
 /* Ends what was begun of a snapshot; its file goes with it when `gone`. */
 void dgraft_draft_end(struct dgraft_storage *storage, enum dgraft_snapshot_draft which, bool gone);

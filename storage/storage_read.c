@@ -78,7 +78,7 @@ static enum dgraft_status find_batch(struct dgraft_storage *storage, dgraft_inde
     uint64_t offset = extent->offset;
     if (cursor->valid && cursor->sequence == extent->sequence && cursor->batch.offset >= extent->offset &&
         cursor->index <= index && cursor->index >= extent->first) {
-        if (index <= cursor->batch.keep + cursor->batch.count) {
+        if (index - cursor->batch.first < cursor->batch.count) {
             *out = *cursor;
             return DGRAFT_OK;
         }
@@ -160,7 +160,7 @@ static enum dgraft_status copy_batch(struct dgraft_storage *storage, struct dgra
     if (got < 0) {
         return failed(storage, (int)got, why);
     }
-    while (at->index <= last && at->index <= at->batch.keep + at->batch.count) {
+    while (at->index <= last && at->index - at->batch.first < at->batch.count) {
         struct dgraft_record record;
         size_t consumed = 0;
         const size_t rest = (size_t)got - *used;
@@ -203,6 +203,12 @@ enum dgraft_status dgraft_storage_read(struct dgraft_storage *storage, dgraft_in
     if (first == 0 || first > last) {
         return dgraft_why_set(why, DGRAFT_STATUS_NOT_FOUND, "no entry of index %" PRIu64 " is durable here", first);
     }
+    const struct dgraft_hole *hole = dgraft_holes_from(&storage->log.holes, first);
+    if (hole != NULL && hole->first <= first) {
+        return dgraft_why_set(why, DGRAFT_STATUS_DAMAGED,
+                              "the entry of index %" PRIu64 " is damaged, and has not been had from a peer yet", first);
+    }
+    last = hole != NULL && hole->first <= last ? hole->first - 1 : last;
     while (first <= last) {
         struct dgraft_cursor at = {.valid = false};
         struct dgraft_record record;
@@ -224,6 +230,8 @@ enum dgraft_status dgraft_storage_read(struct dgraft_storage *storage, dgraft_in
         }
         if (copied > 0) {
             storage->reader.cursor = at;
+            /* Behind a batch that mends the log does not go on with what it mended. */
+            storage->reader.cursor.valid = !at.batch.mends || at.index - at.batch.first < at.batch.count;
             *count += copied;
             *used += taken;
             first += copied;
@@ -244,7 +252,8 @@ uint64_t dgraft_storage_bytes_after(const struct dgraft_storage *storage, dgraft
 dgraft_term dgraft_storage_term_at(struct dgraft_storage *storage, dgraft_index index)
 {
     const dgraft_term known = dgraft_log_term(&storage->log, index);
-    if (known != 0 || index <= storage->log.base.index || index > storage->log.last.index) {
+    if (known != 0 || index <= storage->log.base.index || index > storage->log.last.index ||
+        dgraft_holes_have(&storage->log.holes, index)) {
         return known;
     }
     struct dgraft_cursor at = {.valid = false};

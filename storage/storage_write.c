@@ -4,6 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Checks where a write that mends says its entries lie. */
+static bool mends_well(const struct dgraft_storage *storage, const struct dgraft_storage_write *write)
+{
+    const struct dgraft_hole *hole = dgraft_holes_from(&storage->log.holes, write->first);
+    return write->restart == 0 && write->keep == storage->log.last.index && write->count > 0 && hole != NULL &&
+           write->first >= hole->first && write->count - 1 <= hole->last - write->first;
+}
+
+/* Checks the terms of its entries against the one behind them. */
+static bool mends_fit(struct dgraft_storage *storage, const struct dgraft_plan *plan)
+{
+    const dgraft_term behind = dgraft_storage_term_at(storage, plan->last.index + 1);
+    const struct dgraft_position last = storage->log.last;
+    return plan->last.index == last.index ? plan->last.term == last.term : behind == 0 || plan->last.term <= behind;
+}
+
 /* Checks a write against the log and plans the change of the index. */
 static enum dgraft_status plan_log(struct dgraft_storage *storage, const struct dgraft_storage_write *write)
 {
@@ -13,7 +29,10 @@ static enum dgraft_status plan_log(struct dgraft_storage *storage, const struct 
         !dgraft_position_equal(storage->snapshot.position, (struct dgraft_position){write->keep, write->restart})) {
         return DGRAFT_STATUS_MISUSE; /* nothing would hold what the log held */
     }
-    if ((!anew && write->keep > storage->log.last.index) || write->first != write->keep + 1 ||
+    if (write->mends ? !mends_well(storage, write) : write->first != write->keep + 1) {
+        return DGRAFT_STATUS_MISUSE;
+    }
+    if ((!anew && write->keep > storage->log.last.index) ||
         (write->count > 0 && (write->entries == NULL || write->records == NULL))) {
         return DGRAFT_STATUS_MISUSE;
     }
@@ -24,6 +43,10 @@ static enum dgraft_status plan_log(struct dgraft_storage *storage, const struct 
     uint64_t wanted = 0;
     uint64_t given = 0;
     dgraft_plan_begin(plan, write->keep, keep_term);
+    if (write->mends) {
+        plan->last = (struct dgraft_position){write->first - 1, dgraft_storage_term_at(storage, write->first - 1)};
+        plan->batch.mends = true; /* room is reserved by it */
+    }
     for (uint32_t i = 0; i < write->count; i++) {
         const struct dgraft_entry *entry = &write->entries[i];
         if (entry->index != write->first + i || entry->term < plan->last.term || entry->term == 0) {
@@ -37,8 +60,9 @@ static enum dgraft_status plan_log(struct dgraft_storage *storage, const struct 
     for (size_t i = 0; i < write->record_pieces; i++) {
         given += write->records[i].iov_len;
     }
-    if (wanted != given || write->commit > plan->last.index || write->membership > plan->last.index ||
-        !dgraft_position_equal(write->last, plan->last)) {
+    const struct dgraft_position last = write->mends ? storage->log.last : plan->last;
+    if (wanted != given || write->commit > last.index || write->membership > last.index ||
+        !dgraft_position_equal(write->last, last) || (write->mends && !mends_fit(storage, plan))) {
         return DGRAFT_STATUS_MISUSE;
     }
     return dgraft_log_reserve(&storage->log, plan) ? DGRAFT_OK : DGRAFT_STATUS_NO_MEMORY;
@@ -96,6 +120,7 @@ enum dgraft_status dgraft_storage_prepare(struct dgraft_storage *storage, const 
             .first = write->first,
             .count = write->count,
             .restart = write->restart != 0,
+            .mends = write->mends,
             .floor = write->restart != 0 ? (struct dgraft_position){write->keep, write->restart} : storage->log.last,
             .commit = write->commit,
             .membership = write->membership,
@@ -153,7 +178,7 @@ enum dgraft_status dgraft_storage_complete(struct dgraft_storage *storage, struc
     if (job->log) {
         const struct dgraft_batch *batch = &storage->plan.batch;
         storage->marked = batch->count == 0 && batch->keep == storage->log.last.index && !batch->restart;
-        if (batch->keep < storage->log.last.index || batch->restart) {
+        if (batch->keep < storage->log.last.index || batch->restart || batch->mends) {
             storage->reader.cursor.valid = false;
         }
         dgraft_log_apply(&storage->log, &storage->plan);
@@ -161,6 +186,9 @@ enum dgraft_status dgraft_storage_complete(struct dgraft_storage *storage, struc
         storage->wall_clock_ns = batch->wall_clock_ns;
         storage->segments = storage->plan.sequence;
         storage->writes++;
+        if (storage->damage_count > 0) {
+            dgraft_storage_note_damage(storage); /* less than before: what lies behind it is known */
+        }
     }
     return DGRAFT_OK;
 }

@@ -29,12 +29,6 @@ enum dgraft_event_kind {
     /* Reserved: 11 DAMAGED. */
 };
 
-/* Entries that storage knows to be damaged, first to last. */
-struct dgraft_damage {
-    dgraft_index first;
-    dgraft_index last;
-};
-
 /* All pointers are borrowed for the call. The runs must reach down to the first entry after `commit`: of what is not
  * committed the core knows every term (UNSUPPORTED otherwise, also when runs_max is too small for that). */
 struct dgraft_event_start {

@@ -58,6 +58,17 @@ struct dgraft_term_run {
     dgraft_term term;
 };
 
+/* Entries first to last were in the log, and cannot be read any more. Whoever holds `anchor` holds the same entries
+ * before it (Log Matching [§3.5]): so they can be had from anybody who does. */
+struct dgraft_damage {
+    dgraft_index first;
+    dgraft_index last;
+    struct dgraft_position anchor; /* the entry behind them; their last one's own position when the log ends with them */
+};
+
+/* Stretches of damage that are told apart; beyond it, two that are near each other count as one. */
+#define DGRAFT_DAMAGE_MAX 16u
+
 /* Who takes part. Voters decide; learners only receive. `outgoing` is the old set of voters while a joint change is
  * under way, and empty otherwise: a decision then needs a majority of each [§4.3]. A node that joins has heard of no
  * membership yet: all of it is zero, and it follows whoever leads. */

@@ -78,6 +78,7 @@ struct dgraft_batch {
     dgraft_term term; /* of that state */
     uint32_t records_checksum;
     bool restart; /* the whole log before is superseded: it begins anew after `floor`, which a snapshot holds */
+    bool mends;   /* its entries take the place of damaged ones at or below keep, which is the last index */
 };
 
 /* Any callback may be NULL. Views are valid during the call. */

@@ -61,7 +61,8 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_storage_format(struct dgraft_fs *fs, c
 struct dgraft_storage; /* opaque */
 
 /* Opens a formatted directory: locks it, reads it all, decides by the table in docs/log-format.md, cuts a torn last
- * batch, writes what lies above the proven floor again into a fresh segment and syncs it.
+ * batch, writes what lies above the proven floor again into a fresh segment and syncs it. Damaged entries are told by
+ * `found` as long as the log's last position is known; what is damaged beyond that is refused.
  * Returns OK, or LOCKED, NOT_FOUND, DAMAGED, FOREIGN, TOO_NEW, READ_ONLY, FULL, IO, NO_MEMORY; why says what, where and
  * what to do, and - except for the syncing of what was found whole - nothing has been written. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, const char *directory,
@@ -85,7 +86,11 @@ struct dgraft_found {
     dgraft_index membership_before;     /* the one before it; 0 none */
     const struct dgraft_term_run *runs; /* oldest first, up to runs_max, the newest ones */
     uint32_t run_count;
-    uint64_t torn_bytes; /* cut from the tail by this open */
+    const struct dgraft_damage *damage; /* entries that cannot be read, ascending: to be had from peers */
+    uint32_t damage_count;
+    bool membership_damaged;  /* the newest entry of kind MEMBERSHIP is one of them */
+    const char *damage_found; /* the first damage that this open met, in words, also when it was mended; empty: none */
+    uint64_t torn_bytes;      /* cut from the tail by this open */
     bool save_lost;      /* the newest save of term and vote was: `vote` keeps this node from voting in `term` */
     uint64_t rewritten;  /* entries written again by this open */
 };
@@ -101,7 +106,10 @@ struct dgraft_storage_write {
     /* All that lies before is superseded, and the log begins anew after (keep, restart): the position of the newest
      * snapshot. 0: it goes on. */
     dgraft_term restart;
-    dgraft_index first; /* keep + 1 */
+    /* The entries take the place of damaged ones: `keep` and `last` are the log's last index and position, and all of
+     * them lie in what `found` says is damaged, with the terms that they had. */
+    bool mends;
+    dgraft_index first; /* keep + 1, unless mends */
     uint32_t count;
     struct dgraft_position last; /* the log's last position after this write */
     const struct iovec *records; /* framed records in order, retained until complete */
@@ -149,7 +157,7 @@ bool dgraft_storage_wants_fill(const struct dgraft_storage *storage);
 /* Copies whole framed records from index `first` on, as many as fit into `size` bytes and lie at most at index `last`,
  * to `bytes`; at least one must fit. Each is checked (both checksums, index, order). *count and *used say what came.
  * Returns OK, TOO_LARGE (the first alone needs *used bytes), NOT_FOUND (beyond the durable log), GONE, DAMAGED (why
- * names file, offset, index, remedy), IO. */
+ * names file, offset, index, remedy; before it what is whole), IO. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_storage_read(struct dgraft_storage *storage, dgraft_index first,
                                                        dgraft_index last, uint8_t *bytes, size_t size, uint32_t *count,
                                                        size_t *used, struct dgraft_why *why);

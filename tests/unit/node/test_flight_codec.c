@@ -40,7 +40,7 @@ static void fill_lists(struct lists *lists, uint64_t *random)
                                                   .kind = (enum dgraft_entry_kind)(1 + draw(random) % 4),
                                                   .reserved = (uint32_t)draw(random)};
         lists->runs[i] = (struct dgraft_term_run){draw(random), draw(random)};
-        lists->damage[i] = (struct dgraft_damage){draw(random), draw(random)};
+        lists->damage[i] = (struct dgraft_damage){draw(random), draw(random), {draw(random), draw(random)}};
         lists->memberships[i] = (struct dgraft_membership){.index = draw(random),
                                                            .voters = draw(random),
                                                            .outgoing = draw(random),

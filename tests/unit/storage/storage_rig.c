@@ -61,6 +61,9 @@ static void apply_snapshot(struct rig_log *log, const struct rig_write *write)
 
 void rig_apply(struct rig_log *log, const struct rig_write *write)
 {
+    if (write->operation == RIG_MEND) {
+        return;
+    }
     if (write->operation != RIG_WRITE) {
         apply_snapshot(log, write);
         return;
@@ -164,9 +167,10 @@ static enum dgraft_status do_snapshot(struct dgraft_storage *storage, const stru
 
 enum dgraft_status rig_do(struct dgraft_storage *storage, const struct rig_log *before, const struct rig_write *write)
 {
-    if (write->operation != RIG_WRITE) {
+    if (write->operation != RIG_WRITE && write->operation != RIG_MEND) {
         return do_snapshot(storage, before, write);
     }
+    const bool mends = write->operation == RIG_MEND;
     struct rig_log *after = malloc(sizeof *after);
     struct dgraft_entry *entries = calloc(write->count + 1, sizeof *entries);
     struct iovec *pieces = calloc(2 * (size_t)write->count + 1, sizeof *pieces);
@@ -177,7 +181,7 @@ enum dgraft_status rig_do(struct dgraft_storage *storage, const struct rig_log *
     *after = *before;
     rig_apply(after, write);
     for (uint32_t i = 0; i < write->count; i++) {
-        size += dgraft_record_bytes(write->payload_bytes + i);
+        size += dgraft_record_bytes(after->sizes[write->keep + 1 + i]);
     }
     uint8_t *bytes = malloc(size);
     size_t used = 0;
@@ -197,8 +201,9 @@ enum dgraft_status rig_do(struct dgraft_storage *storage, const struct rig_log *
     const struct dgraft_storage_write planned = {.state = write->state,
                                                  .term = write->term,
                                                  .vote = write->vote,
-                                                 .log = write->log,
-                                                 .keep = write->keep,
+                                                 .log = write->log || mends,
+                                                 .mends = mends,
+                                                 .keep = mends ? after->last : write->keep,
                                                  .first = write->keep + 1,
                                                  .count = write->count,
                                                  .last = {after->last, after->terms[after->last]},
@@ -217,6 +222,53 @@ enum dgraft_status rig_do(struct dgraft_storage *storage, const struct rig_log *
     free(entries);
     free(pieces);
     free(bytes);
+    return status;
+}
+
+/* Returns the damage that index lies in, NULL when in none. */
+static const struct dgraft_damage *damage_of(const struct dgraft_found *found, dgraft_index index)
+{
+    for (uint32_t i = 0; i < found->damage_count; i++) {
+        if (index >= found->damage[i].first && index <= found->damage[i].last) {
+            return &found->damage[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *damage_differs(struct dgraft_storage *storage, const struct rig_log *log)
+{
+    struct dgraft_found found;
+    dgraft_index behind = 0;
+    dgraft_storage_found(storage, &found);
+    for (uint32_t i = 0; i < found.damage_count; i++) {
+        const struct dgraft_damage *damage = &found.damage[i];
+        const dgraft_index anchor = damage->last < log->last ? damage->last + 1 : log->last;
+        if (damage->first <= behind || damage->last < damage->first || damage->first <= found.compacted.index ||
+            damage->last > log->last) {
+            return "the damage is out of order, or outside the log";
+        }
+        if (damage->anchor.index != anchor || damage->anchor.term != log->terms[anchor]) {
+            return "what lies behind the damage is another entry";
+        }
+        behind = damage->last + 1;
+    }
+    return NULL;
+}
+
+enum dgraft_status rig_mend(struct dgraft_storage *storage, const struct rig_log *log)
+{
+    struct dgraft_found found;
+    enum dgraft_status status = DGRAFT_OK;
+    dgraft_storage_found(storage, &found);
+    while (status == DGRAFT_OK && found.damage_count > 0) {
+        const struct dgraft_damage *damage = &found.damage[found.damage_count / 2];
+        const uint32_t left = (uint32_t)(damage->last - damage->first + 1);
+        status = rig_do(storage, log,
+                        &(struct rig_write){
+                            .operation = RIG_MEND, .keep = damage->first - 1, .count = left > 2 ? (left + 1) / 2 : left});
+        dgraft_storage_found(storage, &found);
+    }
     return status;
 }
 
@@ -253,6 +305,10 @@ static const char *log_differs(struct dgraft_storage *storage, const struct rig_
         struct dgraft_why why = {"?"};
         const enum dgraft_status status =
             dgraft_storage_read(storage, index, log->last, bytes, size, &count, &used, &why);
+        if (status == DGRAFT_STATUS_DAMAGED && damage_of(&found, index) != NULL) {
+            index++;
+            continue;
+        }
         if (status != DGRAFT_OK || count == 0) {
             (void)snprintf(text, sizeof text, "read of %llu: %s %.100s", (unsigned long long)index,
                            dgraft_status_name(status), why.text);
@@ -280,13 +336,27 @@ static const char *log_differs(struct dgraft_storage *storage, const struct rig_
     return NULL;
 }
 
-const char *rig_log_differs(struct dgraft_storage *storage, const struct rig_log *log)
+static const char *log_differs_in_memory_of_its_own(struct dgraft_storage *storage, const struct rig_log *log)
 {
     enum { BYTES = 8192 };
-    uint8_t *bytes = malloc(BYTES); /* of its own, so that a sanitizer sees its end */
+    uint8_t *bytes = malloc(BYTES); /* so that a sanitizer sees its end */
     const char *differs = bytes == NULL ? "memory" : log_differs(storage, log, bytes, BYTES);
     free(bytes);
     return differs;
+}
+
+const char *rig_log_differs(struct dgraft_storage *storage, const struct rig_log *log)
+{
+    struct dgraft_found found;
+    dgraft_storage_found(storage, &found);
+    return found.damage_count > 0 ? "entries are damaged" : log_differs_in_memory_of_its_own(storage, log);
+}
+
+const char *rig_differs_beside_damage(struct dgraft_storage *storage, const struct rig_log *log)
+{
+    const char *differs = rig_state_differs(storage, log);
+    differs = differs != NULL ? differs : damage_differs(storage, log);
+    return differs != NULL ? differs : log_differs_in_memory_of_its_own(storage, log);
 }
 
 const char *rig_state_differs(struct dgraft_storage *storage, const struct rig_log *log)

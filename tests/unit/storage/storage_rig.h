@@ -26,6 +26,7 @@ enum rig_operation {
     RIG_WRITE = 0,
     RIG_SNAPSHOT = 1, /* of this node's own, at `keep` */
     RIG_FORGET = 2,   /* entries up to `keep` */
+    RIG_MEND = 4,     /* the entries after `keep`, `count` of them, as they were: they are damaged */
     RIG_INSTALL = 3   /* a snapshot at `keep` of `entry_term` was received; the log gives way to it */
 };
 
@@ -64,6 +65,12 @@ enum dgraft_status rig_store_snapshot(struct dgraft_storage *storage, enum dgraf
 
 /* Returns NULL when the store holds exactly this log and this term and vote; otherwise what differs. */
 const char *rig_differs(struct dgraft_storage *storage, const struct rig_log *log);
+
+/* The same where entries may be damaged: all others are as they should be, and what lies behind them is told rightly. */
+const char *rig_differs_beside_damage(struct dgraft_storage *storage, const struct rig_log *log);
+
+/* Writes again all that is damaged, as peers would give it. */
+enum dgraft_status rig_mend(struct dgraft_storage *storage, const struct rig_log *log);
 
 /* The same for the log alone, or for term and vote alone. */
 const char *rig_log_differs(struct dgraft_storage *storage, const struct rig_log *log);

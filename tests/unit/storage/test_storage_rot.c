@@ -64,9 +64,41 @@ static bool stop_at_damage_text(const char *text)
     return strstr(text, "restore this file") != NULL || strstr(text, "newer program") != NULL;
 }
 
-/* Opens a copy of a damaged directory: it is refused with a remedy, or it is exactly as it was. Returns whether it was
- * refused. `spared`: the log may lack its last batch. */
-static bool refused(const struct memory_fs *memory, bool spared, const char *what, uint64_t at)
+enum fate {
+    UNTOUCHED = 0, /* it is exactly as it was */
+    MENDED = 1,    /* what is damaged is told, and once it is written again all is as it was */
+    REFUSED = 2    /* with a remedy, and nothing was written */
+};
+
+static void is_refused(struct memory_fs *copy, enum dgraft_status status, uint64_t before, const char *what, uint64_t at)
+{
+    cr_assert(status == DGRAFT_STATUS_DAMAGED || status == DGRAFT_STATUS_TOO_NEW, "%s at %llu: %s", what,
+              (unsigned long long)at, dgraft_status_name(status));
+    cr_assert(stop_at_damage_text(why.text), "%s", why.text);
+    cr_assert_eq(memory_fs_hash(copy), before, "a refused directory was written to");
+}
+
+/* What is damaged stays so, and nothing else becomes so, until it is written again. */
+static void is_mended(struct memory_fs *copy, struct dgraft_storage *storage, const char *what, uint64_t at)
+{
+    const char *differs = rig_differs_beside_damage(storage, wanted);
+    cr_assert_null(differs, "%s at %llu: %s", what, (unsigned long long)at, differs);
+    dgraft_storage_abandon(storage);
+    cr_assert_eq(dgraft_storage_open(memory_fs_seam(copy), "node", &small, &storage, &why), DGRAFT_OK, "%s", why.text);
+    differs = rig_differs_beside_damage(storage, wanted);
+    cr_assert_null(differs, "%s at %llu, opened again: %s", what, (unsigned long long)at, differs);
+    cr_assert_eq(rig_mend(storage, wanted), DGRAFT_OK, "%s at %llu", what, (unsigned long long)at);
+    differs = rig_differs(storage, wanted);
+    cr_assert_null(differs, "%s at %llu, mended: %s", what, (unsigned long long)at, differs);
+    dgraft_storage_abandon(storage);
+    cr_assert_eq(dgraft_storage_open(memory_fs_seam(copy), "node", &small, &storage, &why), DGRAFT_OK, "%s", why.text);
+    differs = rig_differs(storage, wanted);
+    cr_assert_null(differs, "%s at %llu, mended and opened: %s", what, (unsigned long long)at, differs);
+    dgraft_storage_abandon(storage);
+}
+
+/* Opens a copy of a damaged directory. `spared`: the log may lack its last batch. */
+static enum fate fate_of(const struct memory_fs *memory, bool spared, const char *what, uint64_t at)
 {
     struct memory_fs *copy = memory_fs_copy(memory);
     struct dgraft_storage *storage = NULL;
@@ -74,34 +106,46 @@ static bool refused(const struct memory_fs *memory, bool spared, const char *wha
     struct dgraft_inspect_summary summary;
     const struct dgraft_inspect_visitor silent = {.context = NULL};
     cr_assert_eq(dgraft_inspect(memory_fs_seam(copy), "node", &silent, &summary, &why), DGRAFT_OK);
-    const uint32_t damages = summary.damages;
     const enum dgraft_status status = dgraft_storage_open(memory_fs_seam(copy), "node", &small, &storage, &why);
-    const bool refusal = status != DGRAFT_OK;
-    if (refusal) {
-        cr_assert(status == DGRAFT_STATUS_DAMAGED || status == DGRAFT_STATUS_TOO_NEW, "%s at %llu: %s", what,
-                  (unsigned long long)at, dgraft_status_name(status));
-        cr_assert(stop_at_damage_text(why.text), "%s", why.text);
-        cr_assert_eq(memory_fs_hash(copy), before, "a refused directory was written to");
-        cr_assert_gt(damages, 0, "%s at %llu: recovery refuses what inspection finds good", what,
-                     (unsigned long long)at);
+    enum fate fate = REFUSED;
+    if (status != DGRAFT_OK) {
+        is_refused(copy, status, before, what, at);
     } else {
-        const char *differs = rig_differs(storage, wanted);
+        struct dgraft_found found;
+        dgraft_storage_found(storage, &found);
+        fate = found.damage_found[0] != '\0' ? MENDED : UNTOUCHED;
+        cr_assert(fate == MENDED || found.damage_count == 0, "damage, and not a word of it");
+    }
+    cr_assert_eq(summary.damages > 0, fate != UNTOUCHED, "%s at %llu: inspection and recovery do not agree", what,
+                 (unsigned long long)at);
+    if (fate == MENDED) {
+        is_mended(copy, storage, what, at);
+    } else {
+        const char *differs = fate == REFUSED ? NULL : rig_differs(storage, wanted);
         if (differs != NULL && spared) {
             differs = rig_differs(storage, without_last);
         }
         cr_assert_null(differs, "%s at %llu: %s", what, (unsigned long long)at, differs);
-        cr_assert_eq(damages, 0, "%s at %llu: inspection finds damage where recovery does not", what,
-                     (unsigned long long)at);
+        dgraft_storage_abandon(storage);
     }
-    dgraft_storage_abandon(storage);
     memory_fs_free(copy);
-    return refusal;
+    return fate;
 }
 
-/* Flips bits all over a file; every bit in its interesting parts, one of each byte elsewhere. */
-static uint64_t flip_all(struct memory_fs *memory, const char *name, bool spared)
+static bool refused(const struct memory_fs *memory, bool spared, const char *what, uint64_t at)
 {
-    uint64_t refusals = 0;
+    return fate_of(memory, spared, what, at) == REFUSED;
+}
+
+/* How often each fate was met. */
+struct fates {
+    uint64_t of[3];
+};
+
+/* Flips bits all over a file; every bit in its interesting parts, one of each byte elsewhere. */
+static struct fates flip_all(struct memory_fs *memory, const char *name, bool spared)
+{
+    struct fates fates = {{0}};
     uint64_t size;
     cr_assert_not_null(memory_fs_bytes(memory, name, &size));
     for (uint64_t at = 0; at < size; at++) {
@@ -113,19 +157,22 @@ static uint64_t flip_all(struct memory_fs *memory, const char *name, bool spared
             }
             const uint8_t mask = (uint8_t)(1u << (every ? bit : at % 8));
             memory_fs_bytes(memory, name, &size)[at] ^= mask;
-            refusals += refused(memory, spared, name, at);
+            fates.of[fate_of(memory, spared, name, at)]++;
             memory_fs_bytes(memory, name, &size)[at] ^= mask;
         }
     }
-    cr_log_info("%s: %llu of %llu bytes", name, (unsigned long long)refusals, (unsigned long long)size);
-    return refusals;
+    cr_log_info("%s: %llu bytes; %llu harmless, %llu mended, %llu refused", name, (unsigned long long)size,
+                (unsigned long long)fates.of[UNTOUCHED], (unsigned long long)fates.of[MENDED],
+                (unsigned long long)fates.of[REFUSED]);
+    return fates;
 }
 
 Test(rot, any_bit_of_a_closed_log_is_found_or_harmless)
 {
     struct memory_fs *memory = filled(true);
     for (size_t i = 1; i < 4; i++) {
-        cr_assert_gt(flip_all(memory, names[i], false), 400, "%s", names[i]);
+        const struct fates fates = flip_all(memory, names[i], false);
+        cr_assert_gt(fates.of[MENDED] + fates.of[REFUSED], 400, "%s", names[i]);
     }
     done(memory);
 }
@@ -156,7 +203,8 @@ Test(rot, a_segment_cut_at_any_length_is_refused_unless_only_zeros_are_gone)
 Test(rot, any_bit_of_the_state_is_mended)
 {
     struct memory_fs *memory = filled(true);
-    cr_assert_eq(flip_all(memory, names[0], false), 0);
+    const struct fates fates = flip_all(memory, names[0], false);
+    cr_assert_eq(fates.of[MENDED] + fates.of[REFUSED], 0);
     done(memory);
 }
 
@@ -164,7 +212,8 @@ Test(rot, only_the_newest_unmarked_batch_is_taken_for_torn)
 {
     struct memory_fs *memory = filled(false);
     uint64_t size;
-    cr_assert_gt(flip_all(memory, names[2], false), 400);
+    const struct fates fates = flip_all(memory, names[2], false);
+    cr_assert_gt(fates.of[MENDED] + fates.of[REFUSED], 400);
     cr_assert_not_null(memory_fs_bytes(memory, names[3], &size));
     (void)flip_all(memory, names[3], true);
     done(memory);
@@ -231,11 +280,19 @@ Test(rot, a_missing_segment_is_named)
 Test(rot, the_index_named_is_the_first_that_is_missing)
 {
     struct memory_fs *memory = filled(true);
+    struct dgraft_storage *storage;
+    struct dgraft_found found;
     uint64_t size;
     memory_fs_bytes(memory, names[3], &size)[4096 + 20] ^= 1;
-    cr_assert(refused(memory, false, names[3], 4116));
-    cr_assert_not_null(strstr(why.text, names[3]), "%s", why.text);
-    cr_assert_not_null(strstr(why.text, "index 6"), "three segments: entries 6 to 10 begin the newest; %s", why.text);
+    cr_assert_eq(dgraft_storage_open(memory_fs_seam(memory), "node", &small, &storage, &why), DGRAFT_OK);
+    dgraft_storage_found(storage, &found);
+    cr_assert_not_null(strstr(found.damage_found, names[3]), "%s", found.damage_found);
+    cr_assert_not_null(strstr(found.damage_found, "index 6"), "three segments: entries 6 to 10 begin the newest; %s",
+                       found.damage_found);
+    cr_assert_eq(found.damage_count, 1);
+    cr_assert_eq(found.damage[0].first, 6);
+    cr_assert_eq(found.damage[0].last, 10);
+    dgraft_storage_abandon(storage);
     done(memory);
 }
 
@@ -334,5 +391,169 @@ Test(rot, a_cut_leaves_no_batch_that_could_come_back)
     memory_fs_put(memory, "node", names[3], stale, stale_size);
     cr_assert_not(refused(memory, false, names[3], 0));
     free(stale);
+    done(memory);
+}
+
+static uint64_t draw(uint64_t *random)
+{
+    *random += UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t word = *random;
+    word = (word ^ (word >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    word = (word ^ (word >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return word ^ (word >> 31);
+}
+
+/* A log as leaders of many terms leave it: each may cut off what its predecessors had not committed. A term has one
+ * leader, so no two entries of one term and index differ. */
+static struct memory_fs *leaders_came_and_went(uint64_t *random)
+{
+    struct memory_fs *memory = memory_fs_new();
+    struct dgraft_storage *storage;
+    wanted = calloc(1, sizeof *wanted);
+    without_last = calloc(1, sizeof *without_last);
+    cr_assert_eq(rig_format(memory_fs_seam(memory), wanted, &why), DGRAFT_OK);
+    cr_assert_eq(dgraft_storage_open(memory_fs_seam(memory), "node", &small, &storage, &why), DGRAFT_OK);
+    wanted->commit = 1;
+    for (dgraft_term term = 1; wanted->last < 60;) {
+        struct rig_write write = {.log = true,
+                                  .keep = wanted->last,
+                                  .count = 1 + (uint32_t)(draw(random) % 5),
+                                  .payload_bytes = (uint32_t)(draw(random) % 700),
+                                  .membership = draw(random) % 8 == 0};
+        if (draw(random) % 3 == 0) {
+            write.state = true;
+            write.term = ++term;
+            write.vote = 1;
+            write.keep -= draw(random) % 3 * (draw(random) % (wanted->last - wanted->commit + 1)) / 2;
+        } else if (wanted->term == term && draw(random) % 2 == 0) {
+            wanted->commit = wanted->last;
+        }
+        write.entry_term = term;
+        write_one(storage, &write);
+    }
+    cr_assert_eq(dgraft_storage_close(storage, &why), DGRAFT_OK);
+    return memory;
+}
+
+/* Where the last batch but one begins, and in which file: it and the mark behind it are not touched. */
+struct tail {
+    char path[64];
+    uint64_t offset;
+    char before_path[64];
+    uint64_t before;
+};
+
+static void note_tail(void *context, const char *path, const struct dgraft_batch *batch)
+{
+    struct tail *tail = context;
+    memcpy(tail->before_path, tail->path, sizeof tail->path);
+    tail->before = tail->offset;
+    (void)snprintf(tail->path, sizeof tail->path, "%s", path);
+    tail->offset = batch->offset;
+}
+
+/* Changes some bytes of the log: one bit, or all of a sector or a block; and often one more bit not far behind. */
+static void damage_somewhere(struct memory_fs *memory, const struct tail *tail, uint64_t *random)
+{
+    static const uint64_t sizes[] = {1, 512, 4096};
+    char name[32];
+    uint64_t size = 0;
+    uint8_t *bytes = NULL;
+    while (bytes == NULL) {
+        (void)snprintf(name, sizeof name, "node/log-%016llu", (unsigned long long)(1 + draw(random) % 16));
+        bytes = memory_fs_bytes(memory, name, &size);
+        if (bytes != NULL && strcmp(name, tail->path) == 0) {
+            size = strcmp(name, tail->before_path) == 0 ? tail->before : 0;
+        }
+        if (bytes != NULL && strcmp(name, tail->before_path) == 0) {
+            size = tail->before;
+        }
+        bytes = size <= 4096 ? NULL : bytes;
+    }
+    const uint64_t length = sizes[draw(random) % 3];
+    const uint64_t at = (4096 + draw(random) % (size - 4096)) / length * length;
+    const uint8_t with = draw(random) % 2 == 0 ? 0 : (uint8_t)draw(random);
+    for (uint64_t i = at; i < at + length && i < size; i++) {
+        bytes[i] = length == 1 ? bytes[i] ^ 1 : with;
+    }
+    const uint64_t near = at + length + draw(random) % 2000;
+    if (draw(random) % 2 == 0 && near < size) {
+        bytes[near] ^= 1;
+    }
+}
+
+Test(rot, up_to_three_places_of_any_log_are_mended_or_refused, .timeout = 120)
+{
+    uint64_t random = 20261128;
+    struct fates fates = {{0}};
+    const struct dgraft_inspect_visitor visitor = {.context = NULL, .batch = note_tail};
+    for (int run = 0; run < 4000; run++) {
+        struct memory_fs *memory = leaders_came_and_went(&random);
+        struct tail tail = {.offset = 0};
+        struct dgraft_inspect_visitor noting = visitor;
+        struct dgraft_inspect_summary summary;
+        noting.context = &tail;
+        cr_assert_eq(dgraft_inspect(memory_fs_seam(memory), "node", &noting, &summary, &why), DGRAFT_OK);
+        for (uint64_t places = 1 + draw(&random) % 3; places > 0; places--) {
+            damage_somewhere(memory, &tail, &random);
+        }
+        fates.of[fate_of(memory, false, "run", (uint64_t)run)]++;
+        done(memory);
+    }
+    cr_log_info("%llu harmless, %llu mended, %llu refused", (unsigned long long)fates.of[UNTOUCHED],
+                (unsigned long long)fates.of[MENDED], (unsigned long long)fates.of[REFUSED]);
+    cr_assert_gt(fates.of[MENDED], 3500);
+    cr_assert_lt(fates.of[REFUSED], 20);
+}
+
+static void note_batch(void *context, const char *path, const struct dgraft_batch *batch)
+{
+    uint64_t *offsets = context;
+    (void)path;
+    offsets[batch->number] = batch->offset;
+}
+
+/* Batch 3 wrote entries 2 and 3, batch 4 cut them off and wrote others. Of batch 3 entry 2 can be read, but batch 4 has
+ * lost its header: nobody can say that it did not take entry 2's place. */
+Test(rot, nothing_is_saved_from_a_batch_before_one_that_lost_its_header)
+{
+    struct memory_fs *memory = memory_fs_new();
+    struct dgraft_storage *storage;
+    uint64_t offsets[64] = {0};
+    wanted = calloc(1, sizeof *wanted);
+    without_last = calloc(1, sizeof *without_last);
+    cr_assert_eq(rig_format(memory_fs_seam(memory), wanted, &why), DGRAFT_OK);
+    wanted->commit = 1;
+    cr_assert_eq(dgraft_storage_open(memory_fs_seam(memory), "node", NULL, &storage, &why), DGRAFT_OK);
+    for (dgraft_term term = 1; term <= 2; term++) {
+        write_one(storage, &(struct rig_write){.state = true,
+                                               .term = term,
+                                               .log = true,
+                                               .keep = 1,
+                                               .count = 2,
+                                               .entry_term = term,
+                                               .payload_bytes = 100});
+    }
+    write_one(storage, &(struct rig_write){.log = true, .keep = 3, .count = 2, .entry_term = 2, .payload_bytes = 9});
+    cr_assert_eq(dgraft_storage_close(storage, &why), DGRAFT_OK);
+    struct dgraft_inspect_summary summary;
+    const struct dgraft_inspect_visitor visitor = {.context = offsets, .batch = note_batch};
+    cr_assert_eq(dgraft_inspect(memory_fs_seam(memory), "node", &visitor, &summary, &why), DGRAFT_OK);
+    uint64_t size;
+    uint64_t third = 0; /* the batches of two records of some hundred bytes */
+    for (uint64_t i = 1; i < 63 && third == 0; i++) {
+        third = offsets[i + 1] > offsets[i] + 300 ? i : 0;
+    }
+    uint8_t *bytes = NULL;
+    for (uint64_t sequence = 9; bytes == NULL && sequence > 0; sequence--) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "node/log-%016llu", (unsigned long long)sequence);
+        bytes = memory_fs_bytes(memory, name, &size);
+        bytes = bytes != NULL && memcmp(bytes + offsets[third], "dgbt", 4) == 0 ? bytes : NULL;
+    }
+    cr_assert_not_null(bytes);
+    bytes[offsets[third + 1] - 20] ^= 1; /* in entry 3's payload */
+    bytes[offsets[third + 1] + 40] ^= 1;
+    cr_assert_eq(fate_of(memory, false, "batches", third), MENDED);
     done(memory);
 }
