@@ -16,7 +16,8 @@ static bool flags_valid(const struct dgraft_core *core)
     return flag(&core->started) && flag(&core->poisoned) && flag(&core->requests_due) && flag(&core->grant_due) &&
            flag(&core->ack_due) && flag(&core->refuse_due) && flag(&core->members_due) && flag(&core->change_pending) &&
            flag(&core->campaign_by_transfer) && flag(&core->read_asked) && flag(&core->snapshot_ack_due) &&
-           flag(&core->transfer.asked) && flag(&core->lease_void) && flag(&core->disk_full) && flag(&core->disk_alarm);
+           flag(&core->transfer.asked) && flag(&core->lease_void) && flag(&core->disk_full) && flag(&core->disk_alarm) &&
+           flag(&core->repairing) && flag(&core->reopen_due) && flag(&core->reopen_asked) && flag(&core->mending);
 }
 
 static bool rings_valid(const struct dgraft_core *core)
@@ -25,13 +26,15 @@ static bool rings_valid(const struct dgraft_core *core)
     return core->writes_head < DGRAFT_CORE_WRITES && core->writes_count <= DGRAFT_CORE_WRITES &&
            core->marks_head < DGRAFT_CORE_MARKS && core->marks_count <= DGRAFT_CORE_MARKS &&
            core->runs_head < config->runs_max && core->runs_count <= config->runs_max &&
-           core->reads_head < config->reads_max && core->reads_count <= config->reads_max;
+           core->reads_head < config->reads_max && core->reads_count <= config->reads_max &&
+           core->damage_count <= DGRAFT_DAMAGE_MAX && (core->damage_count == 0 || core->repairing);
 }
 
 static bool peer_valid(const struct dgraft_core *core, const struct peer *peer)
 {
     return flag(&peer->probing) && flag(&peer->probe_due) && flag(&peer->send_pending) && flag(&peer->blocked) &&
            flag(&peer->lookup_pending) && flag(&peer->added) && flag(&peer->caught_up) && flag(&peer->snapshot_slow) &&
+           flag(&peer->snapshot_wanted) &&
            peer->inflight_head < core->config.inflight_max && peer->inflight_count <= core->config.inflight_max;
 }
 

@@ -44,11 +44,15 @@ static const char *check_order(const struct dgraft_core *core)
 static const char *check_runs(const struct dgraft_core *core)
 {
     struct dgraft_term_run before = {.first = core->compacted.index, .term = 0};
+    dgraft_term least = 0;
     for (uint32_t i = 0; i < core->runs_count; i++) {
         const struct dgraft_term_run run = *dgraft_core_run(core, i);
-        if (run.first <= before.first || run.term <= before.term) {
+        const bool unknown = run.term == 0 && core->repairing; /* it is damaged */
+        const bool again = i > 0 && run.term == before.term;
+        if (run.first <= before.first || again || (!unknown && (run.term == 0 || run.term < least))) {
             return "runs of terms ascend in index and term";
         }
+        least = dgraft_core_max(least, run.term);
         before = run;
     }
     if (core->runs_count == 0) {
@@ -61,6 +65,31 @@ static const char *check_runs(const struct dgraft_core *core)
         return "the term of every uncommitted entry is known";
     }
     return NULL;
+}
+
+static const char *check_repair(const struct dgraft_core *core)
+{
+    dgraft_index behind = core->compacted.index;
+    if (!core->repairing) {
+        return core->damage_count != 0 || core->mending ? "damage is known to a node that repairs" : NULL;
+    }
+    if (core->role != DGRAFT_ROLE_FOLLOWER) {
+        return "a node whose entries are damaged neither campaigns nor leads";
+    }
+    if (core->durable > core->intact) {
+        return "nothing behind damage is acknowledged or applied";
+    }
+    for (uint32_t i = 0; i < core->damage_count; i++) {
+        const struct dgraft_damage *damage = &core->damage[i].damage;
+        if (damage->first <= behind || damage->last < damage->first || damage->last > core->last.index ||
+            damage->anchor.index < damage->last || damage->anchor.index > core->last.index) {
+            return "damage lies in the log, one stretch behind the other";
+        }
+        behind = damage->last;
+    }
+    return core->fetch_nth != 0 && core->fetch_nth >= core->damage_count
+               ? "what is asked for is damaged"
+               : NULL;
 }
 
 static const char *check_writes(const struct dgraft_core *core)
@@ -198,6 +227,7 @@ const char *dgraft_core_check(const struct dgraft_core *core)
     broken = broken != NULL ? broken : check_order(core);
     broken = broken != NULL ? broken : dgraft_core_check_snapshot(core);
     broken = broken != NULL ? broken : check_runs(core);
+    broken = broken != NULL ? broken : check_repair(core);
     broken = broken != NULL ? broken : check_writes(core);
     broken = broken != NULL ? broken : check_role(core);
     broken = broken != NULL ? broken : check_members(core);

@@ -191,6 +191,12 @@ static const char *check_send(const struct dgraft_core *after, const struct dgra
         return dgraft_core_check_chunk(after, send);
     case DGRAFT_MESSAGE_SNAPSHOT_ACK:
         return after->role == DGRAFT_ROLE_FOLLOWER ? NULL : "a follower acknowledges a snapshot";
+    case DGRAFT_MESSAGE_FETCH:
+        return after->repairing ? NULL : "who asks for entries has damaged ones";
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
+        return send->message.u.fetch_answer.verdict == DGRAFT_FETCH_HAVE && send->last.index > after->last.index
+                   ? "entries are given that are in the log"
+                   : NULL;
     case DGRAFT_MESSAGE_PRE_VOTE_REQUEST:
     case DGRAFT_MESSAGE_PRE_VOTE_GRANT:
     case DGRAFT_MESSAGE_PRE_VOTE_REFUSE:
@@ -253,6 +259,13 @@ static const char *check_action(const struct dgraft_core *before, const struct d
         return action->u.snapshot_store.offset + action->u.snapshot_store.bytes == after->received_next
                    ? NULL
                    : "parts of a snapshot are stored one behind the other";
+    case DGRAFT_ACTION_MEND:
+        return action->u.mend.seq == before->write_seq + 1 && after->mending && !before->mending &&
+                       dgraft_position_equal(before->last, after->last)
+                   ? NULL
+                   : "one MEND is under way at a time, and the log's last position stays";
+    case DGRAFT_ACTION_REOPEN:
+        return after->repairing ? NULL : "a store is opened again because something is damaged";
     case DGRAFT_ACTION_OUTCOME:
     case DGRAFT_ACTION_LOOKUP:
     case DGRAFT_ACTION_NOTICE:
@@ -265,7 +278,7 @@ const char *dgraft_core_check_step(const struct dgraft_core *before, const struc
                                    const struct dgraft_event *event, const struct dgraft_actions *actions)
 {
     const char *broken = NULL;
-    if (before->started) {
+    if (before->started && event->kind != DGRAFT_EVENT_START) {
         broken = check_terms(before, after);
         broken = broken != NULL ? broken : check_roles(before, after, event);
         broken = broken != NULL ? broken : check_log(before, after);

@@ -50,6 +50,9 @@ void dgraft_core_status(const struct dgraft_core *core, struct dgraft_core_statu
     status->disk_alarm = core->disk_alarm;
     status->transfer_target = core->transfer.target;
     status->lease_until_ns = dgraft_core_lease_until(core);
+    status->repairing = core->repairing;
+    status->damage_count = core->damage_count;
+    memcpy(status->damage, core->damage, sizeof status->damage);
     status->peer_count = core->peer_count;
     for (uint32_t i = 0; i < core->peer_count; i++) {
         peer_fill(core, &core->peers[i], &status->peers[i]);

@@ -114,6 +114,9 @@ void dgraft_core_finish(struct step *step)
         dgraft_core_transfer_progress(step);
     }
     write_emit(step);
+    if (core->repairing) {
+        dgraft_core_repair_progress(step);
+    }
     unknown_emit(step);
     if (step->drop_reads) {
         dgraft_core_reads_drop(step);

@@ -39,7 +39,7 @@ static bool still_needed(const struct dgraft_core *core)
 
 bool dgraft_core_promotable(const struct dgraft_core *core)
 {
-    return !core->poisoned && !self_foreign(core, &core->membership) &&
+    return !core->poisoned && !core->repairing && !self_foreign(core, &core->membership) &&
            (dgraft_node_set_has(dgraft_core_voters(core), core->config.self) || still_needed(core));
 }
 

@@ -205,6 +205,22 @@ enum dgraft_status dgraft_core_snapshot_received(struct step *step);
 enum dgraft_status dgraft_core_snapshot_made(struct step *step);
 void dgraft_core_compact(struct step *step);
 
+/* repair.c: what a node does whose entries are damaged. */
+bool dgraft_core_damage_valid(const struct dgraft_event_start *start);
+void dgraft_core_repair_start(struct dgraft_core *core, const struct dgraft_event_start *start);
+void dgraft_core_damaged(struct step *step);
+/* Returns whether an append may be taken as ever; when not, it has been answered. */
+bool dgraft_core_repair_admits(struct step *step, const struct dgraft_append *append);
+/* A snapshot that holds damaged entries is durable. */
+void dgraft_core_repair_snapshot(struct dgraft_core *core);
+/* At the end of a step, behind the WRITE. */
+void dgraft_core_repair_progress(struct step *step);
+dgraft_time_ns dgraft_core_repair_wake_at(const struct dgraft_core *core);
+
+/* recv_fetch.c, recv_fetch_answer.c */
+void dgraft_core_recv_fetch(struct step *step, struct peer *peer, const struct dgraft_message *message);
+void dgraft_core_recv_fetch_answer(struct step *step, const struct dgraft_message *message);
+
 /* core_check_snapshot.c */
 const char *dgraft_core_check_snapshot(const struct dgraft_core *core);
 const char *dgraft_core_check_snapshot_step(const struct dgraft_core *before, const struct dgraft_core *after);

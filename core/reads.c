@@ -53,7 +53,7 @@ void dgraft_core_read(struct step *step)
 {
     struct dgraft_core *core = step->core;
     const uint64_t id = step->event->u.read.id;
-    if (core->poisoned) {
+    if (core->poisoned || core->repairing) {
         refuse(step, id, DGRAFT_OUTCOME_DISK);
     } else if (core->leader == 0) {
         refuse(step, id, DGRAFT_OUTCOME_NOT_LEADER);

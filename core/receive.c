@@ -64,6 +64,18 @@ void dgraft_core_receive(struct step *step)
             return;
         }
         break;
+    case DGRAFT_MESSAGE_FETCH:
+        if (counts) {
+            dgraft_core_recv_fetch(step, peer, message);
+            return;
+        }
+        break;
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
+        if (counts || core->membership.voters == 0) {
+            dgraft_core_recv_fetch_answer(step, message);
+            return;
+        }
+        break;
     case DGRAFT_MESSAGE_VOTE_REQUEST:
         dgraft_core_recv_vote_request(step, message);
         return;

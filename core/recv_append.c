@@ -161,6 +161,9 @@ static void append_take(struct step *step, const struct dgraft_append *append)
         dgraft_core_poison(step);
         return;
     }
+    if (core->repairing && !dgraft_core_repair_admits(step, append)) {
+        return;
+    }
     if (prev > core->commit && (prev > core->last.index || dgraft_core_term_at(core, prev) != append->prev.term)) {
         refuse(core, append, hint_for(core, append->prev), DGRAFT_REFUSE_MISMATCH);
         return;

@@ -40,6 +40,9 @@ void dgraft_core_recv_ack(struct step *step, struct peer *peer, const struct dgr
     if (!dgraft_core_answer_counts(step, peer, message, message->u.append_ack.round)) {
         return;
     }
+    if (peer->snapshot_wanted && match >= peer->snapshot_index) {
+        peer->snapshot_wanted = false;
+    }
     if (match > peer->match) {
         peer->match = match;
         peer->blocked = false; /* not by less: one that is full refuses and acknowledges each time it is asked */

@@ -96,7 +96,8 @@ void dgraft_core_recv_snapshot_chunk(struct step *step, const struct dgraft_mess
         return;
     }
     dgraft_core_hear_leader(step, message, message->u.snapshot_chunk.round);
-    if (position.index > core->commit) {
+    const bool mends = core->damage_count > 0 && position.index >= core->damage[0].damage.first;
+    if (position.index > core->commit || mends) {
         chunk_take(step, message);
         return;
     }

@@ -107,6 +107,7 @@ void dgraft_core_peer_begin(const struct dgraft_core *core, struct peer *peer)
     peer->catch_up_target = core->last.index;
     peer->catch_up_began_ns = core->now_ns;
     peer->store = dgraft_membership_store(&core->membership, peer->id);
+    peer->snapshot_wanted = false;
     peer->snapshot_index = 0;
     peer->snapshot_acked = 0;
     peer->snapshot_sent = 0;

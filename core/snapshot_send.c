@@ -10,7 +10,7 @@
 
 bool dgraft_core_needs_snapshot(const struct dgraft_core *core, const struct peer *peer)
 {
-    return peer->next <= core->compacted.index;
+    return peer->next <= core->compacted.index || (peer->snapshot_wanted && core->snapshot.position.index != 0);
 }
 
 static void begin(const struct dgraft_core *core, struct peer *peer)

@@ -33,10 +33,12 @@ static bool positions_valid(const struct dgraft_event_start *start)
            start->snapshot.position.term <= start->last.term && start->last.term <= start->term;
 }
 
-/* Runs ascend in index and term, lie above what is compacted, and the newest ends the log. */
+/* Runs ascend in index and term, lie above what is compacted, and the newest ends the log. Where entries are damaged the
+ * term may be unknown: 0. */
 static bool runs_valid(const struct dgraft_event_start *start)
 {
     struct dgraft_term_run before = {.first = start->compacted.index, .term = 0};
+    dgraft_term least = start->compacted.term;
     if (start->last.index == start->compacted.index) {
         return start->run_count == 0 && start->last.term == start->compacted.term;
     }
@@ -45,9 +47,12 @@ static bool runs_valid(const struct dgraft_event_start *start)
     }
     for (uint32_t i = 0; i < start->run_count; i++) {
         const struct dgraft_term_run run = start->runs[i];
-        if (run.first <= before.first || run.term <= before.term || run.term < start->compacted.term) {
+        const bool unknown = run.term == 0 && start->damage_count > 0;
+        const bool again = i > 0 && run.term == before.term;
+        if (run.first <= before.first || again || (!unknown && (run.term == 0 || run.term < least))) {
             return false;
         }
+        least = dgraft_core_max(least, run.term);
         before = run;
     }
     return before.first <= start->last.index && before.term == start->last.term;
@@ -60,13 +65,16 @@ enum dgraft_status dgraft_core_start(struct step *step)
     if (core->started || !positions_valid(start) || !runs_valid(start) || !members_valid(core, start)) {
         return DGRAFT_STATUS_MISUSE;
     }
-    if (start->damage_count != 0 || start->recovering) {
+    if (start->recovering) {
         return DGRAFT_STATUS_UNSUPPORTED;
     }
     const uint32_t kept = start->run_count < core->config.runs_max ? start->run_count : core->config.runs_max;
     const struct dgraft_term_run *runs = kept == 0 ? NULL : start->runs + (start->run_count - kept);
     if (kept > 0 && runs[0].first > start->commit + 1) {
         return DGRAFT_STATUS_UNSUPPORTED; /* terms of uncommitted entries would be unknown */
+    }
+    if (!dgraft_core_damage_valid(start)) {
+        return DGRAFT_STATUS_MISUSE;
     }
     core->started = true;
     core->store = start->store;
@@ -81,6 +89,7 @@ enum dgraft_status dgraft_core_start(struct step *step)
     core->applied = start->applied;
     core->apply_sent = start->applied;
     dgraft_core_runs_load(core, runs, kept);
+    dgraft_core_repair_start(core, start);
     core->membership = start->membership;
     core->before = start->before;
     dgraft_core_peers_build(core, 0);

@@ -108,7 +108,8 @@ struct peer {
     uint64_t snapshot_sent;  /* bytes sent, at least those */
     uint64_t snapshot_round; /* newest when snapshot_acked changed: only an answer to a later one lowers it */
     dgraft_time_ns snapshot_at_ns;
-    bool snapshot_slow; /* one chunk at a time, until one is stored */
+    bool snapshot_slow;   /* one chunk at a time, until one is stored */
+    bool snapshot_wanted; /* what it had matched is damaged there, and compacted here */
     uint32_t inflight_head;
     uint32_t inflight_count;
     uint64_t inflight_bytes;
@@ -231,6 +232,21 @@ struct dgraft_core {
     uint32_t reads_head;
     uint32_t reads_count;
     uint32_t remote_reads; /* peers whose READ_REQUEST waits */
+
+    /* Entries that are damaged (repair.c). */
+    bool repairing;              /* some are, or were: it ends with REOPEN */
+    bool reopen_due;             /* once reopen_seq is durable */
+    bool reopen_asked;           /* the action went out */
+    bool mending;                /* a MEND is under way: mend_seq, up to mend_last */
+    dgraft_index intact;         /* nothing behind it is acknowledged or applied while repairing */
+    uint64_t reopen_seq;
+    uint64_t mend_seq;
+    dgraft_index mend_last;
+    uint32_t damage_count;
+    uint32_t fetch_nth;          /* of damage, that is asked for */
+    uint32_t fetch_slot;         /* of peers, that is asked */
+    dgraft_time_ns fetch_at_ns;  /* ask the next one */
+    struct dgraft_damage_status damage[DGRAFT_DAMAGE_MAX];
 
     bool disk_full;
     bool disk_alarm; /* as the newest notice told */

@@ -62,6 +62,9 @@ static enum dgraft_status dispatch(struct step *step)
     case DGRAFT_EVENT_DISK:
         dgraft_core_disk(step);
         return DGRAFT_OK;
+    case DGRAFT_EVENT_DAMAGED:
+        dgraft_core_damaged(step);
+        return DGRAFT_OK;
     case DGRAFT_EVENT_POISONED:
         dgraft_core_poison(step);
         return DGRAFT_OK;

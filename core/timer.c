@@ -95,5 +95,8 @@ dgraft_time_ns dgraft_core_rare_wake_at(const struct dgraft_core *core)
         at = dgraft_core_min(at, dgraft_core_disk_wake_at(core));
         return dgraft_core_min(at, core->departing != 0 ? core->departing_until_ns : DGRAFT_CORE_NEVER);
     }
+    if (core->repairing) {
+        at = dgraft_core_min(at, dgraft_core_repair_wake_at(core));
+    }
     return core->reads_count > 0 && core->read_asked ? dgraft_core_min(at, core->read_repeat_ns) : at;
 }

@@ -42,6 +42,7 @@ void dgraft_core_writes_done(struct dgraft_core *core, uint64_t seq)
         core->durable_term = write->term;
         core->durable_vote = write->vote;
         core->durable = dgraft_core_max(write->last, core->compacted.index); /* what a snapshot holds, is durable */
+        core->durable = core->repairing ? dgraft_core_min(core->durable, core->intact) : core->durable;
         core->writes_head = (core->writes_head + 1) % DGRAFT_CORE_WRITES;
         core->writes_count--;
     }

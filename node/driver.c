@@ -38,7 +38,7 @@ bool dgraft_driver_grow(uint8_t **bytes, size_t *capacity, size_t wanted)
     return true;
 }
 
-static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why *why)
+enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgraft_why *why)
 {
     struct dgraft_found found;
     struct dgraft_event event = {.kind = DGRAFT_EVENT_START};
@@ -60,7 +60,13 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
     if (status != DGRAFT_OK) {
         return status;
     }
-    if (found.last.index > found.compacted.index) {
+    const bool ends_damaged = found.damage_count > 0 && found.damage[found.damage_count - 1].last == found.last.index;
+    if (found.damage_count > 0 && dgraft_node_set_count(dgraft_membership_all(&start->membership)) == 1) {
+        (void)snprintf(why->text, sizeof why->text, "%s", found.damage_found);
+        return DGRAFT_STATUS_DAMAGED; /* there is nobody to have it from */
+    }
+    dgraft_driver_tell_damage(driver, &found);
+    if (found.last.index > found.compacted.index && !ends_damaged) {
         status = dgraft_driver_meet_time(driver, found.last.index, why);
         if (status != DGRAFT_OK) {
             return status;
@@ -74,20 +80,28 @@ static enum dgraft_status start(struct dgraft_driver *driver, struct dgraft_why 
     start->compacted = found.compacted;
     start->last = found.last;
     start->floor = found.floor;
-    start->commit = found.commit;
+    start->commit = found.commit > driver->applied ? found.commit : driver->applied;
     start->applied = driver->applied;
     start->runs = found.runs;
     start->run_count = found.run_count;
-    if (!dgraft_window_open(&driver->window, found.last.index + 1, WINDOW_SLOTS_MAX)) {
+    start->damage = found.damage;
+    start->damage_count = found.damage_count;
+    driver->commit = start->commit;
+    if (driver->window.slots != NULL) {
+        dgraft_window_restart(&driver->window, found.last.index + 1);
+    } else if (!dgraft_window_open(&driver->window, found.last.index + 1, WINDOW_SLOTS_MAX)) {
         return DGRAFT_STATUS_NO_MEMORY;
     }
     if (!dgraft_record_ring_reserve(&driver->ring, DRIVER_MADE_ROOM)) {
         return DGRAFT_STATUS_NO_MEMORY;
     }
-    status = dgraft_driver_flight_open(driver, why);
+    if (driver->flight == NULL && !driver->flight_failed) {
+        status = dgraft_driver_flight_open(driver, why);
+    }
     if (status != DGRAFT_OK) {
         return status;
     }
+    driver->core = dgraft_core_init(driver->core, &driver->options.core); /* it may have gone on from an earlier start */
     dgraft_driver_step(driver, &event);
     if (found.receiving.position.index != 0) {
         struct dgraft_event stored = {.kind = DGRAFT_EVENT_SNAPSHOT_STORED};
@@ -189,7 +203,7 @@ static enum dgraft_status open_all(struct dgraft_driver *driver, struct dgraft_w
         driver->storage = NULL;
         return status;
     }
-    return start(driver, why);
+    return dgraft_driver_start(driver, why);
 }
 
 enum dgraft_status dgraft_driver_open(const struct dgraft_driver_options *options, dgraft_time_ns now_ns,
@@ -211,6 +225,7 @@ enum dgraft_status dgraft_driver_open(const struct dgraft_driver_options *option
         (void)snprintf(why->text, sizeof why->text, "out of memory");
         return DGRAFT_STATUS_NO_MEMORY;
     }
+    (void)pthread_rwlock_init(&driver->store_lock, NULL); /* cannot fail on Linux without attributes */
     driver->options = *options;
     driver->now_ns = now_ns;
     driver->identity.node = options->core.self;
@@ -275,6 +290,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
     driver->more_waits = false;
     dgraft_driver_flight_turn(driver);
     dgraft_driver_complete_write(driver);
+    dgraft_driver_reopen(driver);
     /* Without memory for an entry of the core's own nothing may be stepped: the next turn tries again. */
     if (!dgraft_record_ring_reserve(&driver->ring, DRIVER_MADE_ROOM) || !dgraft_window_reserve(&driver->window, 2)) {
         driver->more_waits = true;
@@ -375,6 +391,9 @@ void dgraft_driver_abandon(struct dgraft_driver *driver)
         dgraft_fragments_close(driver->client_fragments);
     }
     dgraft_flight_abandon(driver->flight);
+    free(driver->mend.bytes);
+    free(driver->mend.entries);
+    (void)pthread_rwlock_destroy(&driver->store_lock);
     free(driver->core_before);
     free(driver->core);
     free(driver->actions);

@@ -286,6 +286,10 @@ static bool apply_from_storage(struct dgraft_driver *driver, dgraft_index last)
         }
         status = dgraft_storage_read(driver->storage, first, first, driver->apply_scratch, used, &count, &used, &why);
     }
+    if (status == DGRAFT_STATUS_DAMAGED) {
+        dgraft_driver_damaged(driver, &why);
+        return false;
+    }
     if (status != DGRAFT_OK) {
         dgraft_driver_poison(driver, &why);
         return false;
@@ -361,7 +365,7 @@ static void apply_committed(struct dgraft_driver *driver)
             break;
         }
     }
-    if (driver->applied < driver->apply_to && !driver->poisoned) {
+    if (driver->applied < driver->apply_to && !driver->poisoned && !driver->reopen) {
         driver->more_waits = true;
     }
     if (driver->applied > before) {

@@ -147,6 +147,14 @@ void dgraft_driver_answer_reads(struct dgraft_driver *driver)
     }
 }
 
+void dgraft_driver_drop_reads(struct dgraft_driver *driver)
+{
+    while (driver->read_groups_count > 0) {
+        struct read_queue reads = remove_group(driver, &driver->read_groups[0]);
+        end_reads(&reads, DGRAFT_STATUS_NOT_LEADER, 0);
+    }
+}
+
 void dgraft_driver_end_reads(struct dgraft_driver *driver)
 {
     end_reads(&driver->reads, DGRAFT_STATUS_CLOSED, 0);

@@ -86,7 +86,7 @@ static void take_peer_frame(struct dgraft_driver *driver, const struct dgraft_fr
             leave_entries(&event.u.receive.u.append);
         }
     }
-    if (frame->message.type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
+    if (frame->message.type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK || frame->message.type == DGRAFT_MESSAGE_FETCH_ANSWER) {
         driver->frame_records = frame->records;
         driver->frame_buffer = datagram->buffer;
     }

@@ -183,6 +183,11 @@ static void read_back(struct dgraft_driver *driver, struct packing *packing, siz
         status = dgraft_storage_read(driver->storage, first, first, driver->send_scratch, used, &count, &used, &why);
     }
     if (status != DGRAFT_OK) {
+        if (status == DGRAFT_STATUS_DAMAGED) {
+            driver->damaged = true; /* for the turn: a step is under way */
+            driver->damaged_why = why;
+            return;
+        }
         dgraft_driver_log(driver, DGRAFT_LOG_ERROR, "entries from index %llu on cannot be read for a follower: %s",
                           (unsigned long long)first, why.text);
         return;
@@ -332,12 +337,34 @@ static void send_chunk(struct dgraft_driver *driver, const struct dgraft_action_
     }
 }
 
+void dgraft_driver_send_records(struct dgraft_driver *driver, const struct dgraft_action_send *send,
+                                const struct iovec *records, uint64_t key)
+{
+    uint8_t head[DGRAFT_FRAME_HEAD_MAX];
+    driver->send_pieces.items[0] = (struct iovec){.iov_base = head, .iov_len = 0};
+    driver->send_pieces.count = 1;
+    if (records->iov_len > 0 && !dgraft_pieces_add(&driver->send_pieces, records->iov_base, records->iov_len)) {
+        return;
+    }
+    const size_t size = encode_head(driver, &send->message, send->receivers);
+    driver->frames_sent++;
+    if (size + records->iov_len <= driver->options.transport->datagram_bytes_max) {
+        send_datagram(driver, send->receivers, DGRAFT_PIECES_FOR_CALL);
+    } else {
+        (void)send_in_fragments(driver, send->receivers, key);
+    }
+}
+
 void dgraft_driver_send(struct dgraft_driver *driver, const struct dgraft_action_send *send)
 {
     uint8_t head[DGRAFT_FRAME_HEAD_MAX];
     const struct dgraft_message *message = &send->message;
     if (message->type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
         send_chunk(driver, send);
+        return;
+    }
+    if (message->type == DGRAFT_MESSAGE_FETCH_ANSWER) {
+        dgraft_driver_send_fetched(driver, send);
         return;
     }
     if (message->type == DGRAFT_MESSAGE_APPEND && send->last.index > message->u.append.prev.index) {

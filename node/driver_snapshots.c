@@ -253,7 +253,7 @@ enum dgraft_status dgraft_driver_meet_snapshot(struct dgraft_driver *driver, con
 {
     const dgraft_index index = found->snapshot.position.index;
     struct snapshot_state state;
-    if (index == 0) {
+    if (index == 0 || index <= driver->applied) {
         return DGRAFT_OK;
     }
     uint8_t *bytes = found->snapshot.size <= SIZE_MAX / 2 ? malloc((size_t)found->snapshot.size) : NULL;

@@ -28,6 +28,7 @@
 
 #include <dgraft/driver.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 /* Answers of the host that the core waits for, stepped after the actions that asked for them. */
@@ -67,6 +68,18 @@ struct read_queue {
     struct dgraft_read *first;
     struct dgraft_read *last;
     uint32_t count;
+};
+
+/* Records of a FETCH_ANSWER, copied: this is rare. count 0: there are none. */
+struct driver_mend {
+    uint64_t seq;
+    dgraft_index first;
+    uint32_t count;
+    bool writing;
+    uint8_t *bytes;
+    size_t size;
+    struct dgraft_entry *entries;
+    struct iovec piece;
 };
 
 /* Reads that asked the core under one id; `index` is known once they wait for the state machine only. */
@@ -136,6 +149,14 @@ struct dgraft_driver {
     bool write_log;
     uint32_t write_count; /* entries in it */
     _Atomic int write_state;
+    /* Received entries that take the place of damaged ones: their write waits, or is under way. */
+    struct driver_mend mend;
+    bool damaged;                  /* an entry could not be read: the core is to hear of it */
+    bool mend_failed;              /* for want of memory */
+    struct dgraft_why damaged_why;
+    bool reopen;                   /* the store is to be opened again */
+    uint32_t reopened_for_nothing; /* in a row: nothing was damaged then */
+    pthread_rwlock_t store_lock;   /* `storage` becomes another one; whoever prepares segments holds it meanwhile */
     struct pieces write_pieces;
     struct dgraft_entry *write_entries;
     size_t write_entries_capacity;
@@ -226,6 +247,9 @@ void dgraft_driver_refuse(struct dgraft_driver *driver, enum dgraft_refusal refu
 
 /* driver_send.c */
 void dgraft_driver_send(struct dgraft_driver *driver, const struct dgraft_action_send *send);
+/* Sends a message and records behind it: as a datagram, or in fragments under this key. */
+void dgraft_driver_send_records(struct dgraft_driver *driver, const struct dgraft_action_send *send,
+                                const struct iovec *records, uint64_t key);
 
 /* driver_write.c */
 void dgraft_driver_take_write(struct dgraft_driver *driver, const struct dgraft_action_write *write);
@@ -235,6 +259,24 @@ void dgraft_driver_complete_write(struct dgraft_driver *driver);
 /* Tells the core when the disk has become short of room, and when it has some again. */
 void dgraft_driver_watch_room(struct dgraft_driver *driver);
 void dgraft_driver_poison(struct dgraft_driver *driver, const struct dgraft_why *why);
+
+/* driver_repair.c */
+
+/* Takes up what a MEND says of the frame being stepped. */
+void dgraft_driver_take_mend(struct dgraft_driver *driver, const struct dgraft_action_mend *mend);
+/* Fills in a write with it, when one waits. */
+void dgraft_driver_plan_mend(struct dgraft_driver *driver, struct dgraft_storage_write *write);
+void dgraft_driver_mended(struct dgraft_driver *driver);
+/* Answers a FETCH. */
+void dgraft_driver_send_fetched(struct dgraft_driver *driver, const struct dgraft_action_send *send);
+/* An entry could not be read. */
+void dgraft_driver_damaged(struct dgraft_driver *driver, const struct dgraft_why *why);
+/* Opens the store again when that is wanted and nothing is under way. */
+void dgraft_driver_reopen(struct dgraft_driver *driver);
+/* Says what is damaged. */
+void dgraft_driver_tell_damage(struct dgraft_driver *driver, const struct dgraft_found *found);
+/* Has the core begin with what the store tells; driver.c. */
+enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgraft_why *why);
 
 /* driver_sessions.c */
 
@@ -274,6 +316,8 @@ void dgraft_driver_read_ready(struct dgraft_driver *driver, const struct dgraft_
 void dgraft_driver_take_read_outcome(struct dgraft_driver *driver, const struct dgraft_action_outcome *outcome);
 void dgraft_driver_answer_reads(struct dgraft_driver *driver);
 void dgraft_driver_end_reads(struct dgraft_driver *driver);
+/* Answers those that the core was asked for: another node is to be asked. */
+void dgraft_driver_drop_reads(struct dgraft_driver *driver);
 
 /* driver_members.c */
 enum dgraft_status dgraft_driver_meet_members(struct dgraft_driver *driver, const struct dgraft_found *found,

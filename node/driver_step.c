@@ -134,6 +134,12 @@ static void carry_out(struct dgraft_driver *driver, const struct dgraft_action *
     case DGRAFT_ACTION_COMPACT:
         dgraft_driver_compact(driver, &action->u.compact);
         break;
+    case DGRAFT_ACTION_MEND:
+        dgraft_driver_take_mend(driver, &action->u.mend);
+        break;
+    case DGRAFT_ACTION_REOPEN:
+        driver->reopen = true;
+        break;
     case DGRAFT_ACTION_LOOKUP:
         look_up(driver, action->u.lookup.index);
         break;

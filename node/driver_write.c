@@ -146,14 +146,14 @@ static struct dgraft_position last_position(const struct dgraft_driver *driver)
 
 static bool wants_mark(const struct dgraft_driver *driver)
 {
-    return driver->pending_seq == 0 && driver->mark_floor_at_ns != 0 && driver->now_ns >= driver->mark_floor_at_ns;
+    return driver->pending_seq == 0 && driver->mend.count == 0 && driver->mark_floor_at_ns != 0 && driver->now_ns >= driver->mark_floor_at_ns;
 }
 
 void dgraft_driver_plan_write(struct dgraft_driver *driver)
 {
     bool mark = wants_mark(driver);
     if (atomic_load_explicit(&driver->write_state, memory_order_acquire) != WRITE_IDLE || driver->poisoned ||
-        (driver->pending_seq == 0 && !mark)) {
+        (driver->pending_seq == 0 && driver->mend.count == 0 && !mark)) {
         return;
     }
     struct dgraft_position last = last_position(driver);
@@ -177,6 +177,7 @@ void dgraft_driver_plan_write(struct dgraft_driver *driver)
                                              .membership = driver->membership_index,
                                              .wall_clock_ns = driver->wall_ns,
                                              .entries = driver->write_entries};
+        dgraft_driver_plan_mend(driver, &write);
         status = dgraft_storage_prepare(driver->storage, &write);
     }
     if (status != DGRAFT_OK) {
@@ -187,7 +188,8 @@ void dgraft_driver_plan_write(struct dgraft_driver *driver)
         dgraft_driver_poison(driver, &why);
         return;
     }
-    driver->write_seq = driver->pending_seq;
+    driver->write_seq = driver->mend.writing && driver->mend.seq > driver->pending_seq ? driver->mend.seq
+                                                                                        : driver->pending_seq;
     driver->write_log = log;
     driver->write_count = log ? (uint32_t)(last.index - keep) : 0;
     driver->write_last = log ? last.index : driver->durable;
@@ -221,14 +223,30 @@ void dgraft_driver_perform(struct dgraft_driver *driver)
     atomic_store(&driver->write_state, WRITE_DONE);
 }
 
+/* The threads that prepare segments ask while the owner turns, and the store may be opened again meanwhile. */
+static void hold_store(const struct dgraft_driver *driver)
+{
+    (void)pthread_rwlock_rdlock((pthread_rwlock_t *)(uintptr_t)&driver->store_lock);
+}
+
+static void let_go_of_store(const struct dgraft_driver *driver)
+{
+    (void)pthread_rwlock_unlock((pthread_rwlock_t *)(uintptr_t)&driver->store_lock);
+}
+
 void dgraft_driver_spare(struct dgraft_driver *driver)
 {
+    hold_store(driver);
     dgraft_storage_spare(driver->storage);
+    let_go_of_store(driver);
 }
 
 bool dgraft_driver_lacks_room(const struct dgraft_driver *driver)
 {
-    return dgraft_storage_lacks_room(driver->storage);
+    hold_store(driver);
+    const bool lacks = dgraft_storage_lacks_room(driver->storage);
+    let_go_of_store(driver);
+    return lacks;
 }
 
 void dgraft_driver_watch_room(struct dgraft_driver *driver)
@@ -243,17 +261,26 @@ void dgraft_driver_watch_room(struct dgraft_driver *driver)
 
 bool dgraft_driver_fill(struct dgraft_driver *driver)
 {
-    return dgraft_storage_fill(driver->storage);
+    hold_store(driver);
+    const bool more = dgraft_storage_fill(driver->storage);
+    let_go_of_store(driver);
+    return more;
 }
 
 bool dgraft_driver_wants_spare(const struct dgraft_driver *driver)
 {
-    return dgraft_storage_wants_spare(driver->storage);
+    hold_store(driver);
+    const bool wants = dgraft_storage_wants_spare(driver->storage);
+    let_go_of_store(driver);
+    return wants;
 }
 
 bool dgraft_driver_wants_fill(const struct dgraft_driver *driver)
 {
-    return dgraft_storage_wants_fill(driver->storage);
+    hold_store(driver);
+    const bool wants = dgraft_storage_wants_fill(driver->storage);
+    let_go_of_store(driver);
+    return wants;
 }
 
 void dgraft_driver_complete_write(struct dgraft_driver *driver)
@@ -265,6 +292,7 @@ void dgraft_driver_complete_write(struct dgraft_driver *driver)
     enum dgraft_status status = dgraft_storage_complete(driver->storage, &why);
     atomic_store_explicit(&driver->write_state, WRITE_IDLE, memory_order_release);
     release_write(driver);
+    dgraft_driver_mended(driver);
     if (status != DGRAFT_OK) {
         dgraft_driver_poison(driver, &why);
         return;

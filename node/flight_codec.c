@@ -171,6 +171,8 @@ static uint8_t *put_message(uint8_t *at, const uint8_t *end, const struct dgraft
     if (message->type == DGRAFT_MESSAGE_APPEND) {
         at = put_entries(at, end, message->u.append.entries, message->u.append.count);
         at = put_memberships(at, end, message->u.append.memberships, message->u.append.membership_count);
+    } else if (message->type == DGRAFT_MESSAGE_FETCH_ANSWER) {
+        at = put_entries(at, end, message->u.fetch_answer.entries, message->u.fetch_answer.count);
     }
     return at;
 }
@@ -192,6 +194,7 @@ static uint8_t *put_rest(uint8_t *at, const uint8_t *end, const struct dgraft_ev
     case DGRAFT_EVENT_SENT:
     case DGRAFT_EVENT_TERM:
     case DGRAFT_EVENT_POISONED:
+    case DGRAFT_EVENT_DAMAGED:
     case DGRAFT_EVENT_CHANGE:
     case DGRAFT_EVENT_TRANSFER:
     case DGRAFT_EVENT_SNAPSHOT:
@@ -370,6 +373,8 @@ static void take_message(struct source *source, struct flight_decoded *out)
     if (message->type == DGRAFT_MESSAGE_APPEND) {
         message->u.append.entries = take_entries(source, out, message->u.append.count);
         take_memberships(source, out);
+    } else if (message->type == DGRAFT_MESSAGE_FETCH_ANSWER) {
+        message->u.fetch_answer.entries = take_entries(source, out, message->u.fetch_answer.count);
     }
 }
 
@@ -397,6 +402,7 @@ static void take_rest(struct source *source, struct flight_decoded *out)
     case DGRAFT_EVENT_SENT:
     case DGRAFT_EVENT_TERM:
     case DGRAFT_EVENT_POISONED:
+    case DGRAFT_EVENT_DAMAGED:
     case DGRAFT_EVENT_CHANGE:
     case DGRAFT_EVENT_TRANSFER:
     case DGRAFT_EVENT_SNAPSHOT:

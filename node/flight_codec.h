@@ -7,6 +7,7 @@
  *            likewise
  *   RECEIVE  then the body's numbers (wire/messages.def), and, of an APPEND, its entries, the count of its memberships
  *            and the numbers of each
+ *            of a FETCH_ANSWER its entries
  *   PROPOSE  then its entries
  *   entry    = 0, checksum: the index is one more than that of the entry before, all else but the checksum is the same
  *            | 1, checksum: the index is the same, too

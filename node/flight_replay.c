@@ -186,6 +186,9 @@ static enum go_on step(struct replay *replay, const uint8_t *bytes, size_t size)
     if (visitor->event != NULL) {
         visitor->event(visitor->context, replay->number, event);
     }
+    if (event->kind == DGRAFT_EVENT_START) { /* a node that opens its store again begins with a new core */
+        replay->core = dgraft_core_init(replay->core_memory, &replay->reader.block_header.config);
+    }
     replay->status = dgraft_step(replay->core, event, replay->actions);
     replay->chain = dgraft_flight_hash_actions(replay->chain, replay->status, replay->actions);
     replay->pending = true;

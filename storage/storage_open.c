@@ -492,15 +492,42 @@ enum dgraft_status dgraft_storage_close(struct dgraft_storage *storage, struct d
     return status;
 }
 
+/* Gives back all files. */
+static void close_files(struct dgraft_storage *storage)
+{
+    dgraft_reader_close(&storage->reader);
+    dgraft_writer_close(&storage->writer);
+    dgraft_snapshots_close(storage);
+    dgraft_disk_close(&storage->disk, storage->lock_file);
+    storage->lock_file = -1;
+}
+
+enum dgraft_status dgraft_storage_reopen(const struct dgraft_storage_options *options, struct dgraft_storage **storage,
+                                         struct dgraft_why *why)
+{
+    struct dgraft_storage *old = *storage;
+    struct dgraft_storage *opened = NULL;
+    if (old->planned) {
+        return dgraft_why_set(why, DGRAFT_STATUS_MISUSE, "a store is not opened again while a write is under way");
+    }
+    close_files(old);
+    const enum dgraft_status status = dgraft_storage_open(old->disk.fs, old->directory, options, &opened, why);
+    if (status != DGRAFT_OK) {
+        old->poisoned = true;
+        old->poisoned_why = *why;
+        return status;
+    }
+    dgraft_storage_abandon(old);
+    *storage = opened;
+    return DGRAFT_OK;
+}
+
 void dgraft_storage_abandon(struct dgraft_storage *storage)
 {
     if (storage == NULL) {
         return;
     }
-    dgraft_reader_close(&storage->reader);
-    dgraft_writer_close(&storage->writer);
-    dgraft_snapshots_close(storage);
-    dgraft_disk_close(&storage->disk, storage->lock_file);
+    close_files(storage);
     dgraft_log_free(&storage->log);
     dgraft_plan_free(&storage->plan);
     free(storage->job.pieces);

@@ -15,6 +15,9 @@ void dgraft_reader_close(struct dgraft_reader *reader)
 {
     dgraft_disk_close(reader->window.disk, reader->window.file);
     dgraft_window_free(&reader->window);
+    reader->window.file = -1;
+    reader->sequence = 0;
+    reader->cursor.valid = false;
 }
 
 void dgraft_reader_forget(struct dgraft_reader *reader)

@@ -57,17 +57,16 @@ static enum dgraft_refusal get_body(const uint8_t *at, const struct dgraft_frame
     return DGRAFT_ACCEPT;
 }
 
-/* Entries follow prev without a gap, their terms never fall and never pass the sender's. */
-static enum dgraft_refusal get_entries(struct dgraft_frame *frame, struct dgraft_entry *entries, size_t entries_max)
+/* Entries follow the one before without a gap, their terms never fall and never pass the sender's. */
+static enum dgraft_refusal get_entries(const struct dgraft_frame *frame, struct dgraft_position last, uint32_t count,
+                                       struct dgraft_entry *entries, size_t entries_max)
 {
-    struct dgraft_append *append = &frame->message.u.append;
-    if (append->count > entries_max || append->count > frame->records_bytes / DGRAFT_RECORD_HEADER_BYTES) {
+    if (count > entries_max || count > frame->records_bytes / DGRAFT_RECORD_HEADER_BYTES) {
         return DGRAFT_REFUSAL_COUNT;
     }
-    struct dgraft_position last = append->prev;
     const uint8_t *at = frame->records;
     size_t left = frame->records_bytes;
-    for (uint32_t i = 0; i < append->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         struct dgraft_entry *entry = &entries[i];
         size_t consumed = 0;
         const enum dgraft_refusal refusal = dgraft_record_check(at, left, entry, &consumed);
@@ -81,7 +80,6 @@ static enum dgraft_refusal get_entries(struct dgraft_frame *frame, struct dgraft
         at += consumed;
         left -= consumed;
     }
-    append->entries = entries;
     return left == 0 ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_COUNT;
 }
 
@@ -113,6 +111,19 @@ static enum dgraft_refusal check_peer(const struct dgraft_frame *frame)
             return DGRAFT_REFUSAL_FIELD;
         }
         return chunk->snapshot.position.term <= message->term ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_ORDER;
+    }
+    if (message->type == DGRAFT_MESSAGE_FETCH) {
+        const struct dgraft_fetch *fetch = &message->u.fetch;
+        const bool fits = fetch->first <= fetch->last && fetch->last <= fetch->anchor.index &&
+                          fetch->anchor.index - fetch->last <= 1;
+        return fits && fetch->anchor.term <= message->term ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_ORDER;
+    }
+    if (message->type == DGRAFT_MESSAGE_FETCH_ANSWER) {
+        const struct dgraft_fetch_answer *answer = &message->u.fetch_answer;
+        if ((answer->verdict == DGRAFT_FETCH_HAVE) != (answer->count > 0)) {
+            return DGRAFT_REFUSAL_COUNT;
+        }
+        return answer->first <= answer->anchor.index ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_ORDER;
     }
     if (message->type == DGRAFT_MESSAGE_SNAPSHOT_ACK &&
         message->u.snapshot_ack.offset > message->u.snapshot_ack.snapshot.size) {
@@ -160,7 +171,15 @@ static enum dgraft_refusal get_rest(const uint8_t *at, size_t left, struct dgraf
     if (message->type == DGRAFT_MESSAGE_APPEND) {
         out->records = at;
         out->records_bytes = left;
-        return get_entries(out, entries, entries_max);
+        message->u.append.entries = entries;
+        return get_entries(out, message->u.append.prev, message->u.append.count, entries, entries_max);
+    }
+    if (message->type == DGRAFT_MESSAGE_FETCH_ANSWER) {
+        const struct dgraft_position before = {message->u.fetch_answer.first - 1, 0};
+        out->records = at;
+        out->records_bytes = left;
+        message->u.fetch_answer.entries = message->u.fetch_answer.count > 0 ? entries : NULL;
+        return get_entries(out, before, message->u.fetch_answer.count, entries, entries_max);
     }
     if (message->type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
         out->records_bytes = message->u.snapshot_chunk.bytes;

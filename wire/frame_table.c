@@ -52,6 +52,8 @@ _Static_assert((int)NUMBER_APPEND_ACK == (int)DGRAFT_MESSAGE_APPEND_ACK, "messag
 _Static_assert((int)NUMBER_APPEND_REFUSE == (int)DGRAFT_MESSAGE_APPEND_REFUSE, "messages.def and message.h");
 _Static_assert((int)NUMBER_SNAPSHOT_CHUNK == (int)DGRAFT_MESSAGE_SNAPSHOT_CHUNK, "messages.def and message.h");
 _Static_assert((int)NUMBER_SNAPSHOT_ACK == (int)DGRAFT_MESSAGE_SNAPSHOT_ACK, "messages.def and message.h");
+_Static_assert((int)NUMBER_FETCH == (int)DGRAFT_MESSAGE_FETCH, "messages.def and message.h");
+_Static_assert((int)NUMBER_FETCH_ANSWER == (int)DGRAFT_MESSAGE_FETCH_ANSWER, "messages.def and message.h");
 _Static_assert((int)NUMBER_CLIENT_REQUEST == (int)DGRAFT_FRAME_CLIENT_REQUEST, "messages.def and frame.h");
 _Static_assert((int)NUMBER_CLIENT_ANSWER == (int)DGRAFT_FRAME_CLIENT_ANSWER, "messages.def and frame.h");
 

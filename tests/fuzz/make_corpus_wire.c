@@ -86,6 +86,11 @@ static struct dgraft_message message_of(uint16_t type)
             (struct dgraft_append_refuse){.prev = 9, .hint = {8, 2}, .round = 2, .reason = DGRAFT_REFUSE_MISMATCH};
     } else if (type == DGRAFT_MESSAGE_TIMEOUT_NOW) {
         message.u.timeout_now.last = (struct dgraft_position){9, 3};
+    } else if (type == DGRAFT_MESSAGE_FETCH) {
+        message.u.fetch = (struct dgraft_fetch){.first = 10, .last = 11, .anchor = {12, 3}};
+    } else if (type == DGRAFT_MESSAGE_FETCH_ANSWER) {
+        message.u.fetch_answer = (struct dgraft_fetch_answer){
+            .verdict = DGRAFT_FETCH_HAVE, .count = 2, .first = 10, .anchor = {12, 4}};
     } else if (type == DGRAFT_MESSAGE_READ_REQUEST) {
         message.u.read_request.token = 12345;
     } else if (type == DGRAFT_MESSAGE_READ_ANSWER) {
@@ -117,7 +122,7 @@ static void save_frames(void)
         const struct dgraft_message message = message_of(type);
         uint8_t records[512];
         size_t records_bytes = 0;
-        if (type == DGRAFT_MESSAGE_APPEND) {
+        if (type == DGRAFT_MESSAGE_APPEND || type == DGRAFT_MESSAGE_FETCH_ANSWER) {
             records_bytes = put_record(records, 10, 3, "first");
             records_bytes += put_record(records + records_bytes, 11, 4, "");
         } else if (type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {

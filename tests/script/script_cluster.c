@@ -64,6 +64,8 @@ static void carry_out(struct script *script, dgraft_node_id id, const struct dgr
     case DGRAFT_ACTION_ACCEPTED:
     case DGRAFT_ACTION_OUTCOME:
     case DGRAFT_ACTION_NOTICE:
+    case DGRAFT_ACTION_MEND: /* no transcript's disk is damaged */
+    case DGRAFT_ACTION_REOPEN:
         return;
     }
 }

@@ -144,6 +144,15 @@ void script_print_body(struct script_text *text, const struct dgraft_message *me
     case DGRAFT_MESSAGE_SNAPSHOT_ACK:
         add_snapshot(text, &message->u.snapshot_ack.snapshot, message->u.snapshot_ack.offset);
         break;
+    case DGRAFT_MESSAGE_FETCH:
+        script_text_add(text, " %" PRIu64 " to %" PRIu64, message->u.fetch.first, message->u.fetch.last);
+        add_position(text, "before", message->u.fetch.anchor);
+        break;
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
+        script_text_add(text, " from %" PRIu64 " count %" PRIu32 " verdict %d", message->u.fetch_answer.first,
+                        message->u.fetch_answer.count, (int)message->u.fetch_answer.verdict);
+        add_position(text, "before", message->u.fetch_answer.anchor);
+        break;
     }
 }
 

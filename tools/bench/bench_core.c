@@ -209,6 +209,8 @@ static void carry_out(struct bench_cores *cores, unsigned self, const struct dgr
     case DGRAFT_ACTION_SNAPSHOT_STORE:
     case DGRAFT_ACTION_INSTALL:
     case DGRAFT_ACTION_COMPACT:
+    case DGRAFT_ACTION_MEND:
+    case DGRAFT_ACTION_REOPEN:
         break;
     }
 }

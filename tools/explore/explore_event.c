@@ -64,6 +64,8 @@ void explore_event_message(const struct explore_message *in, struct dgraft_entry
         return;
     case DGRAFT_MESSAGE_SNAPSHOT_CHUNK: /* no host of the model makes snapshots */
     case DGRAFT_MESSAGE_SNAPSHOT_ACK:
+    case DGRAFT_MESSAGE_FETCH: /* nor is anything damaged */
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
         break;
     }
     assert(!"a message of the model has a type");

@@ -136,6 +136,8 @@ static bool pack(const struct turn *turn, const struct dgraft_action_send *send,
         return true;
     case DGRAFT_MESSAGE_SNAPSHOT_CHUNK: /* no host of the model makes snapshots */
     case DGRAFT_MESSAGE_SNAPSHOT_ACK:
+    case DGRAFT_MESSAGE_FETCH: /* nor is anything damaged */
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
         return false;
     }
     return false;
@@ -218,6 +220,8 @@ static bool carry_out(struct turn *turn, const struct dgraft_action *action)
     case DGRAFT_ACTION_SNAPSHOT_STORE: /* no host of the model makes snapshots */
     case DGRAFT_ACTION_INSTALL:
     case DGRAFT_ACTION_COMPACT:
+    case DGRAFT_ACTION_MEND: /* nor is anything damaged */
+    case DGRAFT_ACTION_REOPEN:
         break;
     }
     return explore_nodes_fail(turn->nodes, "the model does not know actions of kind %u", action->kind);

@@ -31,6 +31,10 @@ static const char *message_name(enum dgraft_message_type type)
         return "SNAPSHOT_CHUNK";
     case DGRAFT_MESSAGE_SNAPSHOT_ACK:
         return "SNAPSHOT_ACK";
+    case DGRAFT_MESSAGE_FETCH:
+        return "FETCH";
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
+        return "FETCH_ANSWER";
     }
     return "?";
 }

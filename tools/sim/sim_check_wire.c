@@ -219,6 +219,24 @@ static bool check_ack(struct sim_check *check, const struct dgraft_frame *frame)
     return true;
 }
 
+/* Whoever gives entries has them, and the one behind them. */
+static bool check_fetched(struct sim_check *check, const struct dgraft_frame *frame)
+{
+    const struct dgraft_fetch_answer *answer = &frame->message.u.fetch_answer;
+    const struct sim_ghost *ghost = &check->ghosts[frame->header.from];
+    check->counts->of[SIM_COUNT_FETCH_ANSWER]++;
+    check->counts->of[SIM_COUNT_FETCHED] += answer->count;
+    for (uint32_t i = 0; i < answer->count; i++) {
+        const struct dgraft_entry *entry = &answer->entries[i];
+        if (sim_ghost_term(check, ghost, entry->index) != entry->term) {
+            return sim_check_fail(check, "I-FETCH: node %u gives (%llu, %llu), which its disk does not hold",
+                                  frame->header.from, (unsigned long long)entry->index,
+                                  (unsigned long long)entry->term);
+        }
+    }
+    return true;
+}
+
 static bool check_message(struct sim_check *check, const struct dgraft_frame *frame)
 {
     const struct dgraft_frame_header *header = &frame->header;
@@ -260,6 +278,11 @@ static bool check_message(struct sim_check *check, const struct dgraft_frame *fr
     case DGRAFT_MESSAGE_TIMEOUT_NOW:
         check->counts->of[SIM_COUNT_TIMEOUT_NOW]++;
         return true;
+    case DGRAFT_MESSAGE_FETCH:
+        check->counts->of[SIM_COUNT_FETCH]++;
+        return true;
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
+        return check_fetched(check, frame);
     case DGRAFT_MESSAGE_READ_REQUEST:
         check->counts->of[SIM_COUNT_READ_REQUEST]++;
         return true;

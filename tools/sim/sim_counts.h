@@ -103,6 +103,9 @@
     X(SNAPSHOT_OPENED, "nodes that started from a snapshot")                                                           \
     X(SNAPSHOT_BEHIND, "nodes that started with a log that begins behind one")                                         \
     X(SNAPSHOT_PART, "nodes that started with a part of a leader's snapshot")                                          \
+    X(FETCH, "damaged entries asked for")                                                                              \
+    X(FETCH_ANSWER, "answers to that")                                                                                 \
+    X(FETCHED, "entries given to who had them damaged")                                                                \
     X(COMPACTED, "logs compacted")                                                                                     \
     X(SEGMENT_DROPPED, "segments dropped from the front")                                                              \
     X(SNAPSHOT_SENT, "snapshots sent to a follower by a leader")                                                       \

@@ -21,7 +21,9 @@ enum dgraft_action_kind {
     DGRAFT_ACTION_NOTICE = 8,          /* something changed, for whoever listens */
     DGRAFT_ACTION_SNAPSHOT_STORE = 10, /* store this part of a leader's snapshot; answer with SNAPSHOT_STORED */
     DGRAFT_ACTION_INSTALL = 11,        /* the log gives way to a snapshot; answer with DURABLE */
-    DGRAFT_ACTION_COMPACT = 12         /* entries at the log's beginning will not be asked for again */
+    DGRAFT_ACTION_COMPACT = 12,        /* entries at the log's beginning will not be asked for again */
+    DGRAFT_ACTION_MEND = 13,           /* received entries take the place of damaged ones; answer with DURABLE */
+    DGRAFT_ACTION_REOPEN = 14          /* close the store and open it again, and begin anew with a START */
 };
 
 /* One write stream (rule C5). The host performs writes in the order of seq. */
@@ -41,11 +43,13 @@ struct dgraft_action_write {
 
 /* A SEND of entries (an APPEND with last.index > prev.index) is an upper bound: the host packs as many as it
  * likes, into one frame or several that each stand alone, at most max_bytes unless the first alone is larger, and says
- * with one SENT how far it got. A host that meets
+ * with one SENT how far it got. A FETCH_ANSWER of entries goes from its `first` to last.index, as many as fit one frame;
+ * it wants no SENT, and is dropped when an entry cannot be read or its anchor's term is another here. A host that meets
  * another term at prev or at the last entry packed than the core says, drops the SEND and answers SENT{last = prev}. */
 struct dgraft_action_send {
     dgraft_node_set receivers;
-    struct dgraft_position last; /* APPEND: the newest entry that may be carried; equals prev when none */
+    struct dgraft_position last; /* APPEND: the newest entry that may be carried; equals prev when none. FETCH_ANSWER: the
+                                    same, of term 0; index 0 when none */
     uint64_t max_bytes;          /* APPEND: room left in the window of the slowest receiver */
     struct dgraft_message message;
 };
@@ -70,6 +74,18 @@ struct dgraft_action_install {
 struct dgraft_action_compact {
     struct dgraft_position position;
 };
+
+/* Part of the write stream (rule C5). The entries of the FETCH_ANSWER being stepped, all of them, are written in the
+ * place of damaged ones: the log's last position stays. */
+struct dgraft_action_mend {
+    uint64_t seq;
+    dgraft_index first;
+    uint32_t count;
+};
+
+/* REOPEN has no fields. When all that was to be written is durable, the host closes the store and opens it again, makes a
+ * core anew in the same memory (dgraft_core_init) and steps START with what the store tells then. What is applied stays
+ * so, and is told by START. Until then events may go on: the core takes no part but in votes. */
 
 struct dgraft_action_apply {
     dgraft_index first;
@@ -167,6 +183,7 @@ struct dgraft_action {
         struct dgraft_action_snapshot_store snapshot_store;
         struct dgraft_action_install install;
         struct dgraft_action_compact compact;
+        struct dgraft_action_mend mend;
     } u;
 };
 

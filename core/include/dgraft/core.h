@@ -87,8 +87,8 @@ struct dgraft_actions *dgraft_actions_init(void *memory, const struct dgraft_con
 /* Takes one event and replaces `actions` by what follows from it. `event` and what it points to are borrowed for the
  * call; a WRITE that appends refers to the event's entries by number.
  * Returns OK; MISUSE for an event that the host may not make now (START twice or first missing, DURABLE of a seq that
- * was never written, APPLIED beyond what was to apply, SENT for nothing), UNSUPPORTED for a START with damage,
- * recovering, or uncommitted entries of unknown term: the core is then as before and actions are empty. A peer's
+ * was never written, APPLIED beyond what was to apply, SENT for nothing), UNSUPPORTED for a START that is
+ * recovering, or has uncommitted entries of unknown term: the core is then as before and actions are empty. A peer's
  * message never gives anything but OK: what the protocol has no use for is ignored and counted in the status. Cost:
  * constant in the size of the log. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_step(struct dgraft_core *core, const struct dgraft_event *event,
@@ -111,6 +111,14 @@ struct dgraft_peer_status {
     dgraft_time_ns heard_at_ns; /* time of the last message; 0 never */
     uint64_t store;             /* written down, or heard in this leadership; 0 unknown */
     uint64_t foreign_store;     /* another one that speaks under this id, and counts for nothing; 0 none */
+};
+
+/* Entries that are damaged here, and what was heard of them. */
+struct dgraft_damage_status {
+    struct dgraft_damage damage;
+    dgraft_node_set have_not;  /* said that their log is another one there */
+    dgraft_node_set damaged;   /* that they are damaged there, too */
+    dgraft_node_set compacted; /* that only a snapshot has them */
 };
 
 struct dgraft_core_status {
@@ -137,6 +145,9 @@ struct dgraft_core_status {
     bool disk_alarm; /* the disk is short of room, or stalls */
     dgraft_node_id transfer_target;                      /* leadership is being handed to; 0 nobody */
     dgraft_time_ns lease_until_ns;                       /* of a leader; 0 none */
+    bool repairing; /* entries are damaged, or were: until REOPEN is done it neither leads nor takes entries */
+    uint32_t damage_count;
+    struct dgraft_damage_status damage[DGRAFT_DAMAGE_MAX];
     uint32_t peer_count;                                 /* followers and learners, at most members_max */
     struct dgraft_peer_status peers[DGRAFT_MEMBERS_MAX]; /* of a leader; ascending id; otherwise heard_at only */
 };

@@ -20,17 +20,18 @@ enum dgraft_event_kind {
     DGRAFT_EVENT_SENT = 8,               /* how far the host got with a SEND of entries */
     DGRAFT_EVENT_TERM = 9,               /* the answer to a LOOKUP */
     DGRAFT_EVENT_POISONED = 10,          /* the disk failed: nothing more will become durable */
+    DGRAFT_EVENT_DAMAGED = 11,           /* an entry could not be read: START will tell what is damaged; see REOPEN */
     DGRAFT_EVENT_CHANGE = 12,            /* somebody wants other members [§4.1, §4.3] */
     DGRAFT_EVENT_TRANSFER = 13,          /* leadership is to go to another node [§3.10] */
     DGRAFT_EVENT_SNAPSHOT = 14,          /* the host has made a snapshot of what is applied; it is durable */
     DGRAFT_EVENT_SNAPSHOT_RECEIVED = 15, /* a leader's snapshot is here: whole, checked and durable */
     DGRAFT_EVENT_SNAPSHOT_STORED = 16,   /* how much of a leader's snapshot is stored */
     DGRAFT_EVENT_DISK = 17               /* the disk is short of room, or has it again */
-    /* Reserved: 11 DAMAGED. */
 };
 
 /* All pointers are borrowed for the call. The runs must reach down to the first entry after `commit`: of what is not
- * committed the core knows every term (UNSUPPORTED otherwise, also when runs_max is too small for that). */
+ * committed the core knows every term (UNSUPPORTED otherwise, also when runs_max is too small for that), but for what is
+ * damaged: that is a run of term 0. */
 struct dgraft_event_start {
     dgraft_term term;    /* durable */
     dgraft_node_id vote; /* durable; 0 when none was given in this term */
@@ -45,7 +46,7 @@ struct dgraft_event_start {
     const struct dgraft_term_run
         *runs; /* the newest runs of terms, oldest first; covers `last` unless the log is empty */
     uint32_t run_count;
-    uint32_t damage_count;               /* for now 0: others are refused */
+    uint32_t damage_count;               /* at most DGRAFT_DAMAGE_MAX */
     const struct dgraft_damage *damage;  /* ascending, disjoint */
     bool recovering;                     /* for now false: true is refused */
     struct dgraft_membership membership; /* the newest in log or snapshot; voters 0: none, this node is to join */

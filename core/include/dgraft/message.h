@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /* Numbers are the wire's; 0 is invalid; retired or reserved ones are never used for something else.
- * Reserved: 13 FETCH, 14 FETCH_ANSWER, 15 REMOVED. */
+ * Reserved: 15 REMOVED. */
 enum dgraft_message_type {
     DGRAFT_MESSAGE_PRE_VOTE_REQUEST = 1, /* would you vote for me? changes nothing at the receiver [§9.6] */
     DGRAFT_MESSAGE_PRE_VOTE_GRANT = 2,
@@ -28,6 +28,8 @@ enum dgraft_message_type {
     DGRAFT_MESSAGE_TIMEOUT_NOW = 10,    /* campaign at once: the leader hands over to you [§3.10] */
     DGRAFT_MESSAGE_SNAPSHOT_CHUNK = 11, /* a part of a snapshot, for who needs entries that are compacted [§5.1] */
     DGRAFT_MESSAGE_SNAPSHOT_ACK = 12,
+    DGRAFT_MESSAGE_FETCH = 13,        /* entries that are damaged here: does anybody have them? */
+    DGRAFT_MESSAGE_FETCH_ANSWER = 14,
     DGRAFT_MESSAGE_READ_REQUEST = 16, /* a follower's reads want to know the index they must wait for [§6.4] */
     DGRAFT_MESSAGE_READ_ANSWER = 17
 };
@@ -118,6 +120,31 @@ struct dgraft_snapshot_ack {
     uint64_t round; /* the newest heard from this leader in this term: tells a late answer from a new one */
 };
 
+/* FETCH: of the log that holds `anchor`, the entries first to last. It is asked of anybody, not only of a leader: two
+ * logs that hold an entry of the same index and term are the same before it (Log Matching [§3.5]). */
+struct dgraft_fetch {
+    dgraft_index first;
+    dgraft_index last;
+    struct dgraft_position anchor; /* the entry behind last, or last's own position when it is the newest */
+};
+
+/* What became of a FETCH. */
+enum dgraft_fetch_verdict {
+    DGRAFT_FETCH_HAVE = 1,     /* the first of them, as many as fit, are in the answer */
+    DGRAFT_FETCH_HAVE_NOT = 2, /* the log here does not hold `anchor` */
+    DGRAFT_FETCH_DAMAGED = 3,  /* it does, but the first of them is damaged here as well */
+    DGRAFT_FETCH_COMPACTED = 4 /* a snapshot has them, and the log no longer */
+};
+
+/* FETCH_ANSWER. `entries` as in an append: in a message to send, the action says how far they may reach. */
+struct dgraft_fetch_answer {
+    enum dgraft_fetch_verdict verdict;
+    uint32_t count;                     /* of HAVE: at least 1 */
+    dgraft_index first;                 /* of the request */
+    struct dgraft_position anchor;      /* of the request */
+    const struct dgraft_entry *entries; /* borrowed for the call */
+};
+
 struct dgraft_message {
     enum dgraft_message_type type;
     dgraft_node_id from;
@@ -136,6 +163,8 @@ struct dgraft_message {
         struct dgraft_read_answer read_answer;
         struct dgraft_snapshot_chunk snapshot_chunk;
         struct dgraft_snapshot_ack snapshot_ack;
+        struct dgraft_fetch fetch;
+        struct dgraft_fetch_answer fetch_answer;
     } u;
 };
 

@@ -69,6 +69,12 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, con
                                                        const struct dgraft_storage_options *options,
                                                        struct dgraft_storage **out, struct dgraft_why *why);
 
+/* Closes a store and opens it again, to find out what is damaged of it. No write, no work on snapshots and no other call
+ * may be under way. Returns OK, and *storage is another one; or as dgraft_storage_open, and *storage is still the old one:
+ * it is poisoned, holds no file any more, and can be asked and closed. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_reopen(const struct dgraft_storage_options *options,
+                                                         struct dgraft_storage **storage, struct dgraft_why *why);
+
 /* What opening found. Views are valid until the next perform. */
 struct dgraft_found {
     struct dgraft_identity identity;

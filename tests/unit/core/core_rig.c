@@ -23,6 +23,9 @@ void rig_open_config(struct rig *rig, const struct rig_start *start, const struc
     e->commit = start->commit;
     e->runs = start->runs;
     e->run_count = start->run_count;
+    e->damage = start->damage;
+    e->damage_count = start->damage_count;
+    e->applied = start->applied;
     e->store = start->store;
     e->before = start->before;
     e->membership = start->membership;
@@ -63,6 +66,8 @@ static void check_unused(const struct dgraft_action_send *send)
     if (append) {
         cr_assert(send->message.u.append.entries == NULL && send->message.u.append.count == 0);
         cr_assert(send->message.u.append.memberships == NULL && send->message.u.append.membership_count == 0);
+    } else if (send->message.type == DGRAFT_MESSAGE_FETCH_ANSWER) {
+        cr_assert(send->message.u.fetch_answer.entries == NULL && send->message.u.fetch_answer.count == 0);
     } else {
         cr_assert(send->last.index == 0 && send->last.term == 0);
     }

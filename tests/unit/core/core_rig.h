@@ -32,6 +32,9 @@ struct rig_start {
     bool joins;                          /* knows of no membership */
     struct dgraft_membership membership; /* instead of `voters`, when it has any */
     struct dgraft_membership before;
+    struct dgraft_damage damage[4];
+    uint32_t damage_count;
+    dgraft_index applied;
 };
 
 /* Makes the core and steps START; the log is durable and nothing is applied. */

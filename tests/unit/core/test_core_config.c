@@ -203,7 +203,6 @@ Test(starts, are_checked_before_anything_is_believed)
     EXPECT_START(start->snapshot.position = ((struct dgraft_position){1, 0}), MISUSE);
     EXPECT_START(start->snapshot.position.term = 5; start->term = 6, MISUSE); /* younger than the log's end */
     EXPECT_START(start->recovering = true, UNSUPPORTED);
-    EXPECT_START(start->damage_count = 1, UNSUPPORTED);
     EXPECT_START(start->runs = runs + 1; start->run_count = 2, UNSUPPORTED); /* 4 is uncommitted, its term unknown */
     EXPECT_START(start->runs = runs + 1; start->run_count = 2; start->commit = 4, OK);
 }

@@ -81,7 +81,7 @@ static void tell_memberships(struct dgraft_append *append)
 
 static struct dgraft_message message_any(const struct rig *rig, struct dgraft_entry *entries)
 {
-    static const uint8_t types[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 12, 16, 17};
+    static const uint8_t types[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 12, 13, 14, 14, 16, 17};
     const struct dgraft_core_status status = rig_status(rig);
     struct dgraft_message message = {.type = (enum dgraft_message_type)types[below(sizeof types)],
                                      .from = (dgraft_node_id)below(7),
@@ -134,6 +134,29 @@ static struct dgraft_message message_any(const struct rig *rig, struct dgraft_en
         break;
     case DGRAFT_MESSAGE_TIMEOUT_NOW:
         message.u.timeout_now.last = below(3) == 0 ? position_near(rig) : status.last;
+        break;
+    case DGRAFT_MESSAGE_FETCH:
+        message.u.fetch.first = below(4) == 0 ? number_near(status.last.index) : 1 + below(6);
+        message.u.fetch.last = message.u.fetch.first + below(3);
+        message.u.fetch.anchor = position_near(rig);
+        message.u.fetch.anchor.index = message.u.fetch.last + below(2);
+        break;
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
+        message.u.fetch_answer.verdict = (enum dgraft_fetch_verdict)(below(3) == 0 ? below(6) : 1);
+        message.u.fetch_answer.first = number_near(status.last.index);
+        message.u.fetch_answer.anchor = position_near(rig);
+        if (status.damage_count > 0) {
+            const struct dgraft_damage *damage = &status.damage[below(status.damage_count)].damage;
+            message.u.fetch_answer.first = damage->first;
+            message.u.fetch_answer.anchor = damage->anchor;
+        }
+        message.u.fetch_answer.entries = entries;
+        message.u.fetch_answer.count = (uint32_t)below(4);
+        for (uint32_t i = 0; i < message.u.fetch_answer.count; i++) {
+            entries[i] = (struct dgraft_entry){
+                .index = message.u.fetch_answer.first + i, .term = 1 + below(3), .kind = DGRAFT_ENTRY_COMMAND};
+            entries[i].index += below(50) == 0 ? 1 : 0;
+        }
         break;
     case DGRAFT_MESSAGE_READ_REQUEST:
         message.u.read_request.token = below(4);
@@ -211,6 +234,26 @@ static void help_to_lead(struct rig *rig)
     }
 }
 
+/* Damages some of six entries of three terms. */
+static void damage_some(struct rig_start *start)
+{
+    static const dgraft_term terms[] = {0, 1, 1, 1, 2, 2, 3};
+    static const struct dgraft_term_run unknown[] = {{1, 1}, {2, 0}, {3, 1}, {4, 2}, {5, 0}, {6, 3}};
+    for (dgraft_index index = 1; index <= 6 && start->damage_count < 3; index++) {
+        if (below(3) != 0) {
+            continue;
+        }
+        const dgraft_index last = index + below(7 - index);
+        const dgraft_index anchor = last < 6 ? last + 1 : last;
+        start->damage[start->damage_count++] = (struct dgraft_damage){index, last, {anchor, terms[anchor]}};
+        index = last + 1;
+    }
+    if (start->damage_count > 0 && below(2) == 0) {
+        memcpy(start->runs, unknown, sizeof unknown);
+        start->run_count = 6;
+    }
+}
+
 static void harass(uint64_t seed, uint32_t voters)
 {
     struct dgraft_entry entries[16];
@@ -225,18 +268,16 @@ static void harass(uint64_t seed, uint32_t voters)
     config.lease_drift_ppm = (uint32_t)below(2) * 100000;
     config.lag_notice_entries = (uint32_t)below(4);
     config.write_stall_ns = below(3) * 100 * MS;
-    rig_open_config(&rig,
-                    &(struct rig_start){.voters = voters,
-                                        .term = 3,
-                                        .last = 6,
-                                        .commit = below(7),
-                                        .runs = {{1, 1}, {4, 2}, {6, 3}},
-                                        .run_count = 3},
-                    &config);
+    struct rig_start start = {
+        .voters = voters, .term = 3, .last = 6, .commit = below(7), .runs = {{1, 1}, {4, 2}, {6, 3}}, .run_count = 3};
+    if (seed % 3 == 0) {
+        damage_some(&start);
+    }
+    rig_open_config(&rig, &start, &config);
     for (uint32_t i = 0; i < 400 && !rig_status(&rig).poisoned; i++) {
         struct dgraft_event event = {.kind = DGRAFT_EVENT_READ};
         rig.now += below(4) == 0 ? below(200 * MS) : 0;
-        switch (below(13)) {
+        switch (below(14)) {
         case 0:
             rig_propose(&rig, 1 + (uint32_t)below(8), (uint32_t)below(200));
             break;
@@ -266,6 +307,12 @@ static void harass(uint64_t seed, uint32_t voters)
             event.kind = DGRAFT_EVENT_DISK;
             event.u.disk.full = below(4) == 0;
             rig_step(&rig, event);
+            break;
+        case 8:
+            if (below(20) == 0) {
+                event.kind = DGRAFT_EVENT_DAMAGED;
+                rig_step(&rig, event);
+            }
             break;
         case 7: /* as a host asks that has not looked */
             event = (struct dgraft_event){.kind = DGRAFT_EVENT_CHANGE};

@@ -58,6 +58,7 @@ static void check_kind_of_event(enum dgraft_event_kind kind)
     switch (kind) {
     case DGRAFT_EVENT_WAKE:
     case DGRAFT_EVENT_POISONED:
+    case DGRAFT_EVENT_DAMAGED:
         return; /* nothing but their kind and time */
     case DGRAFT_EVENT_START:
         FILL(event.u.start);
@@ -105,6 +106,8 @@ static void check_kind_of_action(enum dgraft_action_kind kind)
         action.u.send.message.reserved = 0;
         check_action(kind, &action.u.send, sizeof action.u.send);
         return;
+    case DGRAFT_ACTION_REOPEN:
+        return; /* nothing but its kind */
 #define CASE(name, member)                                                                                             \
     case DGRAFT_ACTION_##name:                                                                                         \
         FILL(action.u.member);                                                                                         \
@@ -120,6 +123,7 @@ static void check_kind_of_action(enum dgraft_action_kind kind)
         CASE(SNAPSHOT_STORE, snapshot_store)
         CASE(INSTALL, install)
         CASE(COMPACT, compact)
+        CASE(MEND, mend)
 #undef CASE
     }
 }
@@ -144,6 +148,10 @@ static void fill_body(struct dgraft_message *message)
         message->u.append.memberships = NULL;
         message->u.append.membership_count = 0;
         return;
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
+        FILL(message->u.fetch_answer);
+        message->u.fetch_answer.entries = NULL;
+        return;
     case DGRAFT_MESSAGE_SNAPSHOT_CHUNK:
         FILL(message->u.snapshot_chunk);
         message->u.snapshot_chunk.reserved = 0;
@@ -156,6 +164,7 @@ static void fill_body(struct dgraft_message *message)
         CASE(APPEND_REFUSE, append_refuse)
         CASE(TIMEOUT_NOW, timeout_now)
         CASE(SNAPSHOT_ACK, snapshot_ack)
+        CASE(FETCH, fetch)
         CASE(READ_REQUEST, read_request)
         CASE(READ_ANSWER, read_answer)
 #undef CASE
@@ -214,7 +223,7 @@ Test(flight_rows, every_member_of_a_message_has_one)
         }
         types++;
     }
-    cr_assert_eq(types, 14);
+    cr_assert_eq(types, 16);
 }
 
 Test(flight_rows, every_member_of_a_config_or_a_membership_has_one)

@@ -130,6 +130,24 @@ static struct sample sample_of(enum dgraft_message_type type)
         by_hand_u64(&sample.hand, 9);
         sample.message.u.timeout_now = (struct dgraft_timeout_now){.last = {43, 9}};
         break;
+    case DGRAFT_MESSAGE_FETCH:
+        by_hand_header(&sample.hand, 13);
+        by_hand_u64(&sample.hand, 7);
+        by_hand_u64(&sample.hand, 8);
+        by_hand_u64(&sample.hand, 9);
+        by_hand_u64(&sample.hand, 3);
+        sample.message.u.fetch = (struct dgraft_fetch){.first = 7, .last = 8, .anchor = {9, 3}};
+        break;
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
+        by_hand_header(&sample.hand, 14);
+        by_hand_u64(&sample.hand, 7);
+        by_hand_u64(&sample.hand, 9);
+        by_hand_u64(&sample.hand, 3);
+        by_hand_u32(&sample.hand, DGRAFT_FETCH_DAMAGED);
+        by_hand_u32(&sample.hand, 0);
+        sample.message.u.fetch_answer =
+            (struct dgraft_fetch_answer){.verdict = DGRAFT_FETCH_DAMAGED, .first = 7, .anchor = {9, 3}};
+        break;
     case DGRAFT_MESSAGE_READ_REQUEST:
         by_hand_header(&sample.hand, 16);
         by_hand_u64(&sample.hand, 0xfeedfacecafebeef);
@@ -163,7 +181,8 @@ static const uint16_t types[] = {
     DGRAFT_MESSAGE_VOTE_REQUEST,     DGRAFT_MESSAGE_VOTE_GRANT,     DGRAFT_MESSAGE_VOTE_REFUSE,
     DGRAFT_MESSAGE_APPEND,           DGRAFT_MESSAGE_APPEND_ACK,     DGRAFT_MESSAGE_APPEND_REFUSE,
     DGRAFT_MESSAGE_TIMEOUT_NOW,      DGRAFT_MESSAGE_SNAPSHOT_CHUNK, DGRAFT_MESSAGE_SNAPSHOT_ACK,
-    DGRAFT_MESSAGE_READ_REQUEST,     DGRAFT_MESSAGE_READ_ANSWER};
+    DGRAFT_MESSAGE_FETCH,            DGRAFT_MESSAGE_FETCH_ANSWER,   DGRAFT_MESSAGE_READ_REQUEST,
+    DGRAFT_MESSAGE_READ_ANSWER};
 
 #define TYPES (sizeof types / sizeof types[0])
 
@@ -390,6 +409,6 @@ Test(frame, is_printed_as_one_line)
     cr_assert_eq(dgraft_frame_print(&frame, NULL, 0), (int)strlen(expected));
     cr_assert_str_eq(dgraft_frame_type_name(33), "CLIENT_ANSWER");
     cr_assert_null(dgraft_frame_type_name(0));
-    cr_assert_null(dgraft_frame_type_name(13));
+    cr_assert_null(dgraft_frame_type_name(15));
     cr_assert_null(dgraft_frame_type_name(UINT16_MAX));
 }

@@ -112,6 +112,19 @@ static struct dgraft_message random_message(struct dgraft_entry *entries, uint8_
     } else if (message.type == DGRAFT_MESSAGE_TIMEOUT_NOW) {
         message.u.timeout_now.last.index = up_to(DGRAFT_RECORD_NUMBER_MAX);
         message.u.timeout_now.last.term = up_to(DGRAFT_RECORD_NUMBER_MAX);
+    } else if (message.type == DGRAFT_MESSAGE_FETCH) {
+        struct dgraft_fetch *fetch = &message.u.fetch;
+        fetch->first = 1 + up_to(UINT64_MAX / 4);
+        fetch->last = fetch->first + up_to(1000);
+        fetch->anchor = (struct dgraft_position){fetch->last + up_to(1), 1 + up_to(message.term - 1)};
+    } else if (message.type == DGRAFT_MESSAGE_FETCH_ANSWER) {
+        struct dgraft_fetch_answer *answer = &message.u.fetch_answer;
+        struct dgraft_append as = {.prev = {1 + up_to(UINT64_MAX / 4), 0}, .count = (uint32_t)(number() % ENTRIES_MAX)};
+        *records_bytes = fill_records(&as, message.term, entries, records);
+        answer->first = as.prev.index + 1;
+        answer->count = as.count;
+        answer->verdict = as.count > 0 ? DGRAFT_FETCH_HAVE : DGRAFT_FETCH_COMPACTED;
+        answer->anchor = (struct dgraft_position){answer->first + up_to(1000), 1 + up_to(1000)};
     } else if (message.type == DGRAFT_MESSAGE_READ_REQUEST) {
         message.u.read_request.token = 1 + up_to(UINT64_MAX - 1);
     } else if (message.type == DGRAFT_MESSAGE_READ_ANSWER) {

@@ -87,16 +87,17 @@ struct dgraft_frame_header {
 struct dgraft_frame {
     struct dgraft_frame_header header;
     size_t frame_bytes;            /* of the whole frame: the next one begins there */
-    struct dgraft_message message; /* a peer's; message.u.append.entries points to the caller's array */
+    struct dgraft_message message; /* a peer's; the entries of an APPEND or FETCH_ANSWER are in the caller's array */
     struct dgraft_client_request request;
     struct dgraft_client_answer answer;
-    /* APPEND: message.u.append.count records, one behind the other; SNAPSHOT_CHUNK: its bytes, without padding. */
+    /* APPEND, FETCH_ANSWER: as many records as they count, one behind the other; SNAPSHOT_CHUNK: its bytes, without
+     * padding. */
     const uint8_t *records;
     size_t records_bytes;
 };
 
 /* Writes header and body of a peer's message to head, and returns their size; 0 when the message's type is none.
- * The records (APPEND), or a chunk's bytes and zeros up to a multiple of 8, follow in `tail`, which is not copied: send
+ * The records (APPEND, FETCH_ANSWER), or a chunk's bytes and zeros up to a multiple of 8, follow in `tail`, which is not copied: send
  * head and tail as one. header->type, from, store, generation and term are taken from the message. */
 size_t dgraft_frame_encode(const struct dgraft_frame_header *header, const struct dgraft_message *message,
                            const struct iovec *tail, size_t tail_count, uint8_t head[DGRAFT_FRAME_HEAD_MAX]);
@@ -110,8 +111,8 @@ size_t dgraft_frame_encode_request(const struct dgraft_frame_header *header,
 size_t dgraft_frame_encode_answer(const struct dgraft_frame_header *header, const struct dgraft_client_answer *answer,
                                   uint8_t head[DGRAFT_FRAME_HEAD_MAX], size_t *padding);
 
-/* Reads the frame at the beginning of bytes. `entries` is an array of `entries_max` descriptors that an APPEND's are
- * written to. All lengths, counts, both checksums of each record, contiguous indexes and terms that neither fall nor
+/* Reads the frame at the beginning of bytes. `entries` is an array of `entries_max` descriptors that an APPEND's or FETCH_ANSWER's
+ * are written to. All lengths, counts, both checksums of each record, contiguous indexes and terms that neither fall nor
  * pass the frame's are checked; cluster, group and receiver are not: see dgraft_frame_check.
  * Returns DGRAFT_ACCEPT, or why not; then only out->header.type and from may be of use, for a message to people.
  * Time is linear in size, memory constant. */

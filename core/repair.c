@@ -1,0 +1,266 @@
+/* A node whose entries are damaged. It knows the last position that it acknowledged, so it votes by that as ever: no
+ * candidate that lacks what it acknowledged gets its vote. It never campaigns, because it could not lead; and it
+ * acknowledges and applies nothing behind its first damaged entry.
+ *
+ * What is damaged is asked of one peer after the other, leader or not: whoever holds the entry behind it (the anchor)
+ * holds the same entries before it (Log Matching [§3.5]). They are written in the place of the damaged ones (MEND), and
+ * when nothing is damaged any more the store is opened anew (REOPEN).
+ *
+ * Nothing is thrown away because nobody has it: it may have been acknowledged, and be on a disk that is away just now.
+ * Only what a leader's log contradicts goes, in one write with the leader's entries that take its place:
+ *   1. 1, 2 and 3 hold entry 5 of term 1; it is committed. It rots at 1 and at 2.
+ *   2. If 1 simply cut its log to 4, it could vote for 4, whose log ends there; 2 as well.
+ *   3. 4 leads and writes another entry 5: a committed one is lost.
+ * docs/decisions/0011-repair.md has the other executions.
+ */
+#include "parts.h"
+
+bool dgraft_core_damage_valid(const struct dgraft_event_start *start)
+{
+    dgraft_index behind = start->compacted.index;
+    if (start->damage_count > DGRAFT_DAMAGE_MAX || (start->damage_count > 0 && start->damage == NULL)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < start->damage_count; i++) {
+        const struct dgraft_damage *damage = &start->damage[i];
+        const bool ends = damage->last == start->last.index;
+        if (damage->first <= behind || damage->last < damage->first || damage->last > start->last.index ||
+            damage->anchor.index != (ends ? damage->last : damage->last + 1) || damage->anchor.term == 0 ||
+            damage->anchor.term > start->last.term || (ends && damage->anchor.term != start->last.term)) {
+            return false;
+        }
+        behind = damage->last;
+    }
+    return true;
+}
+
+void dgraft_core_repair_start(struct dgraft_core *core, const struct dgraft_event_start *start)
+{
+    core->damage_count = start->damage_count;
+    for (uint32_t i = 0; i < start->damage_count; i++) {
+        core->damage[i] = (struct dgraft_damage_status){.damage = start->damage[i]};
+    }
+    if (core->damage_count > 0) {
+        core->repairing = true;
+        core->intact = dgraft_core_max(start->damage[0].first - 1, core->applied); /* what is applied, is no longer
+                                                                                      wanted from the log */
+        core->durable = dgraft_core_min(core->durable, core->intact);
+        core->fetch_at_ns = core->now_ns;
+    }
+}
+
+/* Takes no part any more until the store was opened again. */
+static void reopen(struct dgraft_core *core, uint64_t behind)
+{
+    core->repairing = true;
+    core->reopen_due = true;
+    core->reopen_seq = behind;
+    core->damage_count = 0;
+    core->fetch_nth = 0;
+    core->intact = dgraft_core_min(core->durable, core->last.index);
+}
+
+void dgraft_core_damaged(struct step *step)
+{
+    struct dgraft_core *core = step->core;
+    if (core->poisoned || core->reopen_due) {
+        return;
+    }
+    dgraft_core_become_follower(step);
+    core->leader = core->leader == core->config.self ? 0 : core->leader;
+    core->election_deadline_ns = DGRAFT_CORE_NEVER;
+    reopen(core, core->write_seq);
+}
+
+void dgraft_core_repair_snapshot(struct dgraft_core *core)
+{
+    reopen(core, core->write_seq);
+}
+
+static void refuse(struct dgraft_core *core, const struct dgraft_append *append, dgraft_index hint,
+                   enum dgraft_refuse_reason reason)
+{
+    dgraft_term term = dgraft_core_term_at(core, hint);
+    if (hint != 0 && (term == 0 || term > append->prev.term)) {
+        term = append->prev.term; /* older than the runs: its term is at most this */
+    }
+    core->refuse_due = true;
+    core->refusal = (struct dgraft_append_refuse){
+        .prev = append->prev.index, .hint = {hint, hint == 0 ? 0 : term}, .round = append->round, .reason = reason};
+}
+
+/* Returns the damage that an index lies in, NULL when in none. */
+static const struct dgraft_damage *damage_at(const struct dgraft_core *core, dgraft_index index)
+{
+    for (uint32_t i = 0; i < core->damage_count; i++) {
+        if (index >= core->damage[i].damage.first && index <= core->damage[i].damage.last) {
+            return &core->damage[i].damage;
+        }
+    }
+    return NULL;
+}
+
+/* Whether a leader that has this entry lacks one that stands here at or behind its index. Terms never fall in a log: an
+ * entry of a later term than the anchor's, at or before the anchor, leaves no place for it. */
+static bool contradicts(const struct dgraft_core *core, const struct dgraft_entry *entry)
+{
+    const dgraft_term known = dgraft_core_term_at(core, entry->index);
+    const struct dgraft_damage *damage = damage_at(core, entry->index);
+    if (entry->index <= core->commit || entry->index > core->last.index) {
+        return false;
+    }
+    return damage != NULL ? entry->term > damage->anchor.term : known != 0 && known != entry->term;
+}
+
+/* Returns how many runs of terms begin at or before index, and how many more the entries make. */
+static uint32_t runs_with(const struct dgraft_core *core, dgraft_index keep, const struct dgraft_entry *entries,
+                          uint32_t count)
+{
+    uint32_t runs = 0;
+    while (runs < core->runs_count && dgraft_core_run(core, runs)->first <= keep) {
+        runs++;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        runs += i == 0 || entries[i].term != entries[i - 1].term;
+    }
+    return runs;
+}
+
+/* Returns whether the append proves that the leader's log parts from this one, and carries all that stands in the place
+ * of what goes: up to the proof at least. What is before the proof, and damaged, may be the leader's own entries, which
+ * were acknowledged: they go and come in one write. */
+static bool overwrites(const struct dgraft_core *core, const struct dgraft_append *append)
+{
+    const dgraft_index first = core->damage_count > 0 ? core->damage[0].damage.first : core->last.index + 1;
+    const dgraft_index prev = append->prev.index;
+    if (core->mending || core->reopen_due || first <= core->commit || prev >= first) {
+        return false;
+    }
+    uint32_t same = 0;
+    while (same < append->count && prev + 1 + same < first &&
+           !contradicts(core, &append->entries[same])) { /* known, and equal; or committed */
+        same++;
+    }
+    for (uint32_t i = same; i < append->count; i++) {
+        if (contradicts(core, &append->entries[i])) {
+            return dgraft_core_members_can_roll_back(core, prev + same) &&
+                   runs_with(core, prev + same, append->entries + same, append->count - same) <=
+                       core->config.runs_max;
+        }
+    }
+    return false;
+}
+
+bool dgraft_core_repair_admits(struct step *step, const struct dgraft_append *append)
+{
+    struct dgraft_core *core = step->core;
+    const dgraft_index prev = append->prev.index;
+    const dgraft_index end = prev + append->count;
+    const dgraft_index intact =
+        core->damage_count > 0 ? core->damage[0].damage.first - 1 : dgraft_core_min(core->intact, core->last.index);
+    const bool known = prev <= core->commit || dgraft_core_term_at(core, prev) == append->prev.term;
+    if (core->reopen_due || (prev > intact && intact < core->commit)) {
+        refuse(core, append, dgraft_core_min(intact, prev), DGRAFT_REFUSE_FULL); /* it has it, or a peer has */
+        core->ack_due = true;
+        return false;
+    }
+    if (prev > intact) {
+        refuse(core, append, intact, DGRAFT_REFUSE_MISMATCH); /* so that it shows whether the logs part there */
+        return false;
+    }
+    if (!known) {
+        return true; /* a mismatch like any other */
+    }
+    if (overwrites(core, append)) {
+        reopen(core, 0); /* behind the WRITE of this step */
+        return true;
+    }
+    dgraft_index same = dgraft_core_min(dgraft_core_max(prev, dgraft_core_min(core->commit, end)), intact);
+    while (same < dgraft_core_min(end, intact) &&
+           dgraft_core_term_at(core, same + 1) == append->entries[same - prev].term) {
+        same++;
+    }
+    core->verified = dgraft_core_max(core->verified, same);
+    core->commit = dgraft_core_max(core->commit, dgraft_core_min(append->commit, same));
+    core->ack_due = true;
+    core->refuse_due = false;
+    if (same < end) {
+        refuse(core, append, prev, DGRAFT_REFUSE_FULL);
+    }
+    return false;
+}
+
+/* A MEND is durable: what it wrote is damaged no longer. */
+static void mended(struct dgraft_core *core)
+{
+    uint32_t kept = 0;
+    core->mending = false;
+    for (uint32_t i = 0; i < core->damage_count; i++) {
+        struct dgraft_damage_status *at = &core->damage[i];
+        if (core->mend_last >= at->damage.first && i == core->fetch_nth) {
+            at->damage.first = core->mend_last + 1;
+        }
+        if (at->damage.first <= at->damage.last) {
+            core->damage[kept++] = *at;
+        }
+    }
+    core->fetch_nth = kept < core->damage_count ? 0 : core->fetch_nth;
+    core->damage_count = kept;
+    core->fetch_at_ns = core->now_ns; /* the same peer is asked on */
+    core->fetch_slot -= core->fetch_slot > 0 ? 1 : 0;
+    if (kept == 0) {
+        reopen(core, core->write_seq);
+    }
+}
+
+/* Asks the next peer; when all were asked, for the next damage. */
+static void fetch(struct step *step)
+{
+    struct dgraft_core *core = step->core;
+    dgraft_node_set receivers = 0;
+    core->fetch_at_ns = dgraft_core_after(core, dgraft_core_resend_interval(core));
+    if (!dgraft_core_state_durable(core)) {
+        return;
+    }
+    if (core->fetch_slot >= core->peer_count) {
+        core->fetch_slot = 0;
+        core->fetch_nth = core->fetch_nth + 1 < core->damage_count ? core->fetch_nth + 1 : 0;
+    }
+    if (core->peer_count > 0) {
+        receivers = dgraft_node_set_of(core->peers[core->fetch_slot++].id);
+    } else if (core->leader != 0) { /* who the members are is damaged, too: somebody leads */
+        receivers = dgraft_node_set_of(core->leader);
+    }
+    if (receivers != 0) {
+        const struct dgraft_damage *damage = &core->damage[core->fetch_nth].damage;
+        struct dgraft_action_send *send = dgraft_core_emit_send(step, receivers, DGRAFT_MESSAGE_FETCH);
+        send->message.u.fetch =
+            (struct dgraft_fetch){.first = damage->first, .last = damage->last, .anchor = damage->anchor};
+    }
+}
+
+void dgraft_core_repair_progress(struct step *step)
+{
+    struct dgraft_core *core = step->core;
+    if (core->poisoned) {
+        return;
+    }
+    if (core->mending && core->durable_seq >= core->mend_seq) {
+        mended(core);
+    }
+    if (core->damage_count > 0 && !core->mending && core->now_ns >= core->fetch_at_ns) {
+        fetch(step);
+    }
+    if (core->reopen_due && core->reopen_seq == 0) {
+        core->reopen_seq = core->write_seq;
+    }
+    if (core->reopen_due && !core->reopen_asked && !core->mending && core->durable_seq >= core->reopen_seq) {
+        core->reopen_asked = true;
+        (void)dgraft_core_emit(step, DGRAFT_ACTION_REOPEN);
+    }
+}
+
+dgraft_time_ns dgraft_core_repair_wake_at(const struct dgraft_core *core)
+{
+    return core->damage_count > 0 && !core->mending && !core->poisoned ? core->fetch_at_ns : DGRAFT_CORE_NEVER;
+}
