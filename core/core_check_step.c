@@ -207,11 +207,13 @@ static const char *check_send(const struct dgraft_core *after, const struct dgra
     return "a message has a type";
 }
 
-/* In the same step it may find that it has not heard its leader for too long. */
+/* In the same step it may find that it has not heard its leader for too long; and a leader, once it has answered under
+ * its lease, that it must step down. */
 static const char *check_read(const struct dgraft_core *before, const struct dgraft_core *after,
                               const struct dgraft_action_read_ready *ready)
 {
-    if (after->role != DGRAFT_ROLE_LEADER) {
+    const bool led = before->role == DGRAFT_ROLE_LEADER && ready->lease_until_ns > after->now_ns;
+    if (after->role != DGRAFT_ROLE_LEADER && !led) {
         return ready->lease_until_ns == 0 && before->leader != 0 && before->term == after->term
                    ? NULL
                    : "a follower answers a read as its leader says";
@@ -219,7 +221,8 @@ static const char *check_read(const struct dgraft_core *before, const struct dgr
     if (ready->lease_until_ns != 0 && ready->lease_until_ns <= after->now_ns) {
         return "a read is not answered under a lease that is over";
     }
-    return after->commit >= after->term_start ? NULL : "a read is answered by a leader that has committed in its term";
+    return led || after->commit >= after->term_start ? NULL
+                                                     : "a read is answered by a leader that has committed in its term";
 }
 
 static const char *check_action(const struct dgraft_core *before, const struct dgraft_core *after,

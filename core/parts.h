@@ -84,7 +84,8 @@ void dgraft_core_election_extend(struct dgraft_core *core);
 dgraft_time_ns dgraft_core_resend_interval(const struct dgraft_core *core);
 /* Sees to what is due by now. */
 void dgraft_core_timers(struct step *step);
-/* The clocks that hardly ever run: transfers, slow disks, who leaves, reads asked of a leader. */
+/* The clocks that hardly ever run: transfers, slow disks, who leaves, reads asked of a leader,
+ * damage. */
 dgraft_time_ns dgraft_core_rare_wake_at(const struct dgraft_core *core);
 /* Returns when something will be. */
 static inline dgraft_time_ns dgraft_core_wake_at(const struct dgraft_core *core)
@@ -94,7 +95,8 @@ static inline dgraft_time_ns dgraft_core_wake_at(const struct dgraft_core *core)
         leads ? dgraft_core_min(dgraft_core_min(core->heartbeat_due_ns, core->news_due_ns), core->quorum_check_ns)
               : dgraft_core_min(core->election_deadline_ns, core->resend_at_ns);
     const bool rare = core->transfer.target != 0 ||
-                      (leads ? core->departing != 0 || core->config.write_stall_ns != 0 : core->reads_count > 0);
+                      (leads ? core->departing != 0 || core->config.write_stall_ns != 0
+                             : core->reads_count > 0 || core->repairing);
     return rare ? dgraft_core_min(at, dgraft_core_rare_wake_at(core)) : at;
 }
 

@@ -11,32 +11,44 @@ static bool request_valid(const struct dgraft_core *core, const struct dgraft_me
            dgraft_core_state_durable(core);
 }
 
-/* Returns how far entries can be given from first on: before the first of them that is damaged here, or not on disk.
- * Behind the first damage all that is known was on disk at the start. */
-static dgraft_index readable(const struct dgraft_core *core, dgraft_index first, dgraft_index last)
+/* Entries of a request that can be given; none: first is beyond last. */
+struct gift {
+    dgraft_index first;
+    dgraft_index last;
+};
+
+/* Finds the first entries that are neither compacted nor damaged here, and on disk. Behind the first damage all that is
+ * known was on disk at the start. */
+static struct gift gift_for(const struct dgraft_core *core, const struct dgraft_fetch *fetch)
 {
-    last = dgraft_core_min(last, core->repairing ? core->last.index : core->durable);
-    for (uint32_t i = core->damage_count; i-- > 0;) {
+    struct gift gift = {.first = dgraft_core_max(fetch->first, core->compacted.index + 1)};
+    gift.last = dgraft_core_min(fetch->last, core->repairing ? core->last.index : core->durable);
+    for (uint32_t i = 0; i < core->damage_count; i++) {
         const struct dgraft_damage *damage = &core->damage[i].damage;
-        if (damage->first <= last && damage->last >= first) {
-            last = damage->first - 1;
+        if (damage->last < gift.first || damage->first > gift.last) {
+            continue;
         }
+        if (damage->first > gift.first) {
+            gift.last = damage->first - 1;
+            break;
+        }
+        gift.first = damage->last + 1;
     }
-    return last;
+    return gift;
 }
 
 /* Returns what can be said: the term of the anchor, when it is older than the runs, is the host's to compare. */
 static enum dgraft_fetch_verdict verdict_of(const struct dgraft_core *core, const struct dgraft_fetch *fetch,
-                                            dgraft_index last)
+                                            struct gift gift)
 {
     const dgraft_term known = dgraft_core_term_at(core, fetch->anchor.index);
     if (fetch->anchor.index > core->last.index || (known != 0 && known != fetch->anchor.term)) {
         return DGRAFT_FETCH_HAVE_NOT;
     }
-    if (fetch->first <= core->compacted.index) {
-        return DGRAFT_FETCH_COMPACTED;
+    if (gift.first <= gift.last) {
+        return DGRAFT_FETCH_HAVE;
     }
-    return last < fetch->first ? DGRAFT_FETCH_DAMAGED : DGRAFT_FETCH_HAVE;
+    return fetch->first <= core->compacted.index ? DGRAFT_FETCH_COMPACTED : DGRAFT_FETCH_DAMAGED;
 }
 
 void dgraft_core_recv_fetch(struct step *step, struct peer *peer, const struct dgraft_message *message)
@@ -47,8 +59,8 @@ void dgraft_core_recv_fetch(struct step *step, struct peer *peer, const struct d
         core->ignored++;
         return;
     }
-    const dgraft_index last = readable(core, fetch->first, fetch->last);
-    const enum dgraft_fetch_verdict verdict = verdict_of(core, fetch, last);
+    const struct gift gift = gift_for(core, fetch);
+    const enum dgraft_fetch_verdict verdict = verdict_of(core, fetch, gift);
     if (verdict == DGRAFT_FETCH_COMPACTED && core->role == DGRAFT_ROLE_LEADER) {
         peer->snapshot_wanted = true; /* though it once acknowledged more */
         step->consider_sends = true;
@@ -57,5 +69,8 @@ void dgraft_core_recv_fetch(struct step *step, struct peer *peer, const struct d
         dgraft_core_emit_send(step, dgraft_node_set_of(message->from), DGRAFT_MESSAGE_FETCH_ANSWER);
     send->message.u.fetch_answer =
         (struct dgraft_fetch_answer){.verdict = verdict, .first = fetch->first, .anchor = fetch->anchor};
-    send->last.index = verdict == DGRAFT_FETCH_HAVE ? last : 0;
+    if (verdict == DGRAFT_FETCH_HAVE) {
+        send->message.u.fetch_answer.first = gift.first;
+        send->last.index = gift.last;
+    }
 }

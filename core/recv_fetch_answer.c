@@ -6,17 +6,19 @@ static bool entries_valid(const struct dgraft_core *core, const struct dgraft_fe
                           const struct dgraft_damage *damage)
 {
     dgraft_term term = dgraft_core_max(dgraft_core_term_at(core, damage->first - 1), 1);
-    if (answer->count == 0 || answer->entries == NULL || answer->count - 1 > damage->last - damage->first) {
+    const bool splits = answer->first > damage->first && answer->first + answer->count - 1 < damage->last;
+    if (answer->count == 0 || answer->entries == NULL || answer->count - 1 > damage->last - answer->first ||
+        (splits && core->damage_count == DGRAFT_DAMAGE_MAX)) {
         return false;
     }
     for (uint32_t i = 0; i < answer->count; i++) {
         const struct dgraft_entry *entry = &answer->entries[i];
-        if (entry->index != damage->first + i || entry->term < term || entry->term > damage->anchor.term) {
+        if (entry->index != answer->first + i || entry->term < term || entry->term > damage->anchor.term) {
             return false;
         }
         term = entry->term;
     }
-    return damage->first + answer->count - 1 != damage->anchor.index || term == damage->anchor.term;
+    return answer->first + answer->count - 1 != damage->anchor.index || term == damage->anchor.term;
 }
 
 static void mend(struct step *step, const struct dgraft_fetch_answer *answer)
@@ -24,6 +26,7 @@ static void mend(struct step *step, const struct dgraft_fetch_answer *answer)
     struct dgraft_core *core = step->core;
     core->mending = true;
     core->mend_seq = ++core->write_seq;
+    core->mend_first = (struct dgraft_position){answer->first, answer->entries[0].term};
     core->mend_last = answer->first + answer->count - 1;
     dgraft_core_emit(step, DGRAFT_ACTION_MEND)->u.mend =
         (struct dgraft_action_mend){.seq = core->mend_seq, .first = answer->first, .count = answer->count};
@@ -36,8 +39,8 @@ void dgraft_core_recv_fetch_answer(struct step *step, const struct dgraft_messag
     const struct dgraft_fetch_answer *answer = &message->u.fetch_answer;
     const dgraft_node_set from = dgraft_node_set_of(message->from);
     struct dgraft_damage_status *asked = core->damage_count == 0 ? NULL : &core->damage[core->fetch_nth];
-    if (asked == NULL || core->mending || core->reopen_due || answer->first != asked->damage.first ||
-        !dgraft_position_equal(answer->anchor, asked->damage.anchor)) {
+    if (asked == NULL || core->mending || core->reopen_due || answer->first < asked->damage.first ||
+        answer->first > asked->damage.last || !dgraft_position_equal(answer->anchor, asked->damage.anchor)) {
         core->ignored++;
         return;
     }

@@ -36,10 +36,11 @@ static bool log_behind(const struct dgraft_core *core, const struct dgraft_messa
 
 /* A node that knows of no membership is to join, or has lost all it knew: whoever was wiped could otherwise elect
  * another who was, and what the two had acknowledged would be gone. Nobody needs its vote: before it becomes a voter it
- * is a learner, and holds the entry that says so. */
+ * is a learner, and holds the entry that says so. One that has lost only the entry that said who the members are still
+ * knows the last position that it acknowledged, and votes by it. */
 static bool knows_nobody(const struct dgraft_core *core)
 {
-    return core->membership.voters == 0;
+    return core->membership.voters == 0 && !core->repairing;
 }
 
 /* A pre-vote changes nothing here, not even the term, though the request's frame may carry a newer one: a node that

@@ -190,25 +190,47 @@ bool dgraft_core_repair_admits(struct step *step, const struct dgraft_append *ap
     return false;
 }
 
+static void remove_damage(struct dgraft_core *core, uint32_t at)
+{
+    core->damage_count--;
+    for (; at < core->damage_count; at++) {
+        core->damage[at] = core->damage[at + 1];
+    }
+}
+
+/* Part of the damage at fetch_nth is whole again. What is left before it has its first entry as anchor. */
+static void shrink(struct dgraft_core *core)
+{
+    const uint32_t at = core->fetch_nth;
+    const struct dgraft_damage whole = core->damage[at].damage;
+    DGRAFT_CORE_ASSERT(core->mend_first.index >= whole.first && core->mend_last <= whole.last);
+    if (core->mend_first.index > whole.first && core->mend_last < whole.last) {
+        DGRAFT_CORE_ASSERT(core->damage_count < DGRAFT_DAMAGE_MAX);
+        for (uint32_t i = core->damage_count++; i > at; i--) {
+            core->damage[i] = core->damage[i - 1];
+        }
+        core->damage[at + 1] = (struct dgraft_damage_status){.damage = {core->mend_last + 1, whole.last, whole.anchor}};
+    }
+    struct dgraft_damage *front = &core->damage[at].damage;
+    if (core->mend_first.index > whole.first) {
+        front->last = core->mend_first.index - 1;
+        front->anchor = core->mend_first;
+    } else if (core->mend_last < whole.last) {
+        front->first = core->mend_last + 1;
+    } else {
+        remove_damage(core, at);
+    }
+}
+
 /* A MEND is durable: what it wrote is damaged no longer. */
 static void mended(struct dgraft_core *core)
 {
-    uint32_t kept = 0;
     core->mending = false;
-    for (uint32_t i = 0; i < core->damage_count; i++) {
-        struct dgraft_damage_status *at = &core->damage[i];
-        if (core->mend_last >= at->damage.first && i == core->fetch_nth) {
-            at->damage.first = core->mend_last + 1;
-        }
-        if (at->damage.first <= at->damage.last) {
-            core->damage[kept++] = *at;
-        }
-    }
-    core->fetch_nth = kept < core->damage_count ? 0 : core->fetch_nth;
-    core->damage_count = kept;
+    shrink(core);
+    core->fetch_nth = core->fetch_nth < core->damage_count ? core->fetch_nth : 0;
     core->fetch_at_ns = core->now_ns; /* the same peer is asked on */
     core->fetch_slot -= core->fetch_slot > 0 ? 1 : 0;
-    if (kept == 0) {
+    if (core->damage_count == 0) {
         reopen(core, core->write_seq);
     }
 }

@@ -241,6 +241,7 @@ struct dgraft_core {
     dgraft_index intact;         /* nothing behind it is acknowledged or applied while repairing */
     uint64_t reopen_seq;
     uint64_t mend_seq;
+    struct dgraft_position mend_first;
     dgraft_index mend_last;
     uint32_t damage_count;
     uint32_t fetch_nth;          /* of damage, that is asked for */

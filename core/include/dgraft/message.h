@@ -130,9 +130,9 @@ struct dgraft_fetch {
 
 /* What became of a FETCH. */
 enum dgraft_fetch_verdict {
-    DGRAFT_FETCH_HAVE = 1,     /* the first of them, as many as fit, are in the answer */
+    DGRAFT_FETCH_HAVE = 1,     /* the first of them that can be given, as many as fit, are in the answer */
     DGRAFT_FETCH_HAVE_NOT = 2, /* the log here does not hold `anchor` */
-    DGRAFT_FETCH_DAMAGED = 3,  /* it does, but the first of them is damaged here as well */
+    DGRAFT_FETCH_DAMAGED = 3,  /* it does, but all of them are damaged here as well */
     DGRAFT_FETCH_COMPACTED = 4 /* a snapshot has them, and the log no longer */
 };
 
@@ -140,7 +140,7 @@ enum dgraft_fetch_verdict {
 struct dgraft_fetch_answer {
     enum dgraft_fetch_verdict verdict;
     uint32_t count;                     /* of HAVE: at least 1 */
-    dgraft_index first;                 /* of the request */
+    dgraft_index first;                 /* of the entries given; when none are, of the request */
     struct dgraft_position anchor;      /* of the request */
     const struct dgraft_entry *entries; /* borrowed for the call */
 };

@@ -17,7 +17,7 @@ static void apply(void *context, const struct dgraft_applied *entries, size_t co
 {
     struct rig_machine *machine = context;
     for (size_t i = 0; i < count; i++) {
-        cr_assert_eq(entries[i].payload_bytes, 8u);
+        cr_assert_geq(entries[i].payload_bytes, 8u);
         machine->chain = link_chain(machine->chain, dgraft_get_u64(entries[i].payload));
         machine->count++;
         machine->applied++;
@@ -110,6 +110,7 @@ void rig_open(struct rig_cluster *cluster, uint32_t count, uint64_t every, uint6
     cluster->count = count;
     cluster->now_ns = RIG_MS;
     cluster->dice = 1;
+    cluster->payload_bytes = 8;
     for (dgraft_node_id id = 1; id <= count; id++) {
         struct rig_node *node = &cluster->nodes[id];
         *node = (struct rig_node){.cluster = cluster, .id = id, .disk = memory_fs_new()};
@@ -237,7 +238,7 @@ dgraft_node_id rig_lead(struct rig_cluster *cluster)
 struct command {
     struct dgraft_proposal proposal;
     struct iovec piece;
-    uint8_t bytes[8];
+    uint8_t bytes[RIG_PAYLOAD];
     int committed;
 };
 
@@ -254,7 +255,7 @@ void rig_commit(struct rig_cluster *cluster, uint32_t count)
         const dgraft_node_id leader = rig_lead(cluster);
         command = (struct command){.committed = 0};
         dgraft_put_u64(command.bytes, 1000 + cluster->proposed);
-        command.piece = (struct iovec){command.bytes, sizeof command.bytes};
+        command.piece = (struct iovec){command.bytes, cluster->payload_bytes};
         command.proposal = (struct dgraft_proposal){
             .pieces = &command.piece, .piece_count = 1, .context = &command, .answered = answered};
         cr_assert_eq(dgraft_driver_propose(cluster->nodes[leader].driver, &command.proposal), DGRAFT_OK);

@@ -9,6 +9,7 @@
 #define RIG_NODES    3u
 #define RIG_MS       UINT64_C(1000000)
 #define RIG_COMMANDS 4096u
+#define RIG_PAYLOAD  8192u
 
 struct rig_machine {
     uint64_t count;
@@ -42,6 +43,7 @@ struct rig_cluster {
     dgraft_time_ns now_ns;
     uint64_t chains[RIG_COMMANDS]; /* after so many commands */
     uint64_t proposed;
+    uint32_t payload_bytes; /* of a command, at least 8 */
 };
 
 /* Makes a cluster of so many nodes; none is started. Options: every entry's snapshot and tail, bytes of a chunk. */
