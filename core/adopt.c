@@ -16,8 +16,9 @@ static bool flags_valid(const struct dgraft_core *core)
     return flag(&core->started) && flag(&core->poisoned) && flag(&core->requests_due) && flag(&core->grant_due) &&
            flag(&core->ack_due) && flag(&core->refuse_due) && flag(&core->members_due) && flag(&core->change_pending) &&
            flag(&core->campaign_by_transfer) && flag(&core->read_asked) && flag(&core->snapshot_ack_due) &&
-           flag(&core->transfer.asked) && flag(&core->lease_void) && flag(&core->disk_full) && flag(&core->disk_alarm) &&
-           flag(&core->repairing) && flag(&core->reopen_due) && flag(&core->reopen_asked) && flag(&core->mending);
+           flag(&core->transfer.asked) && flag(&core->lease_void) && flag(&core->disk_full) &&
+           flag(&core->disk_alarm) && flag(&core->repairing) && flag(&core->reopen_due) && flag(&core->reopen_asked) &&
+           flag(&core->mending);
 }
 
 static bool rings_valid(const struct dgraft_core *core)
@@ -34,8 +35,8 @@ static bool peer_valid(const struct dgraft_core *core, const struct peer *peer)
 {
     return flag(&peer->probing) && flag(&peer->probe_due) && flag(&peer->send_pending) && flag(&peer->blocked) &&
            flag(&peer->lookup_pending) && flag(&peer->added) && flag(&peer->caught_up) && flag(&peer->snapshot_slow) &&
-           flag(&peer->snapshot_wanted) &&
-           peer->inflight_head < core->config.inflight_max && peer->inflight_count <= core->config.inflight_max;
+           flag(&peer->snapshot_wanted) && peer->inflight_head < core->config.inflight_max &&
+           peer->inflight_count <= core->config.inflight_max;
 }
 
 /* Every slot that can be found by an id is that id's. */

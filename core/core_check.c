@@ -87,9 +87,7 @@ static const char *check_repair(const struct dgraft_core *core)
         }
         behind = damage->last;
     }
-    return core->fetch_nth != 0 && core->fetch_nth >= core->damage_count
-               ? "what is asked for is damaged"
-               : NULL;
+    return core->fetch_nth != 0 && core->fetch_nth >= core->damage_count ? "what is asked for is damaged" : NULL;
 }
 
 static const char *check_writes(const struct dgraft_core *core)

@@ -75,8 +75,7 @@ enum dgraft_status dgraft_core_snapshot_received(struct step *step)
         dgraft_core_poison(step); /* a leader's log holds all that is committed, and what is committed never differs */
         return DGRAFT_OK;
     }
-    if (core->repairing &&
-        (!holds || core->damage_count == 0 || position.index >= core->damage[0].damage.first)) {
+    if (core->repairing && (!holds || core->damage_count == 0 || position.index >= core->damage[0].damage.first)) {
         dgraft_core_repair_snapshot(core); /* the next START finds it, and a log that goes on behind it */
         return DGRAFT_OK;
     }

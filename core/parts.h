@@ -94,9 +94,8 @@ static inline dgraft_time_ns dgraft_core_wake_at(const struct dgraft_core *core)
     const dgraft_time_ns at =
         leads ? dgraft_core_min(dgraft_core_min(core->heartbeat_due_ns, core->news_due_ns), core->quorum_check_ns)
               : dgraft_core_min(core->election_deadline_ns, core->resend_at_ns);
-    const bool rare = core->transfer.target != 0 ||
-                      (leads ? core->departing != 0 || core->config.write_stall_ns != 0
-                             : core->reads_count > 0 || core->repairing);
+    const bool rare = core->transfer.target != 0 || (leads ? core->departing != 0 || core->config.write_stall_ns != 0
+                                                           : core->reads_count > 0 || core->repairing);
     return rare ? dgraft_core_min(at, dgraft_core_rare_wake_at(core)) : at;
 }
 

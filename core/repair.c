@@ -144,8 +144,7 @@ static bool overwrites(const struct dgraft_core *core, const struct dgraft_appen
     for (uint32_t i = same; i < append->count; i++) {
         if (contradicts(core, &append->entries[i])) {
             return dgraft_core_members_can_roll_back(core, prev + same) &&
-                   runs_with(core, prev + same, append->entries + same, append->count - same) <=
-                       core->config.runs_max;
+                   runs_with(core, prev + same, append->entries + same, append->count - same) <= core->config.runs_max;
         }
     }
     return false;

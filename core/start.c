@@ -33,8 +33,8 @@ static bool positions_valid(const struct dgraft_event_start *start)
            start->snapshot.position.term <= start->last.term && start->last.term <= start->term;
 }
 
-/* Runs ascend in index and term, lie above what is compacted, and the newest ends the log. Where entries are damaged the
- * term may be unknown: 0. */
+/* Runs ascend in index and term, lie above what is compacted, and the newest ends the log. Where entries are damaged
+ * the term may be unknown: 0. */
 static bool runs_valid(const struct dgraft_event_start *start)
 {
     struct dgraft_term_run before = {.first = start->compacted.index, .term = 0};

@@ -234,19 +234,19 @@ struct dgraft_core {
     uint32_t remote_reads; /* peers whose READ_REQUEST waits */
 
     /* Entries that are damaged (repair.c). */
-    bool repairing;              /* some are, or were: it ends with REOPEN */
-    bool reopen_due;             /* once reopen_seq is durable */
-    bool reopen_asked;           /* the action went out */
-    bool mending;                /* a MEND is under way: mend_seq, up to mend_last */
-    dgraft_index intact;         /* nothing behind it is acknowledged or applied while repairing */
+    bool repairing;      /* some are, or were: it ends with REOPEN */
+    bool reopen_due;     /* once reopen_seq is durable */
+    bool reopen_asked;   /* the action went out */
+    bool mending;        /* a MEND is under way: mend_seq, up to mend_last */
+    dgraft_index intact; /* nothing behind it is acknowledged or applied while repairing */
     uint64_t reopen_seq;
     uint64_t mend_seq;
     struct dgraft_position mend_first;
     dgraft_index mend_last;
     uint32_t damage_count;
-    uint32_t fetch_nth;          /* of damage, that is asked for */
-    uint32_t fetch_slot;         /* of peers, that is asked */
-    dgraft_time_ns fetch_at_ns;  /* ask the next one */
+    uint32_t fetch_nth;         /* of damage, that is asked for */
+    uint32_t fetch_slot;        /* of peers, that is asked */
+    dgraft_time_ns fetch_at_ns; /* ask the next one */
     struct dgraft_damage_status damage[DGRAFT_DAMAGE_MAX];
 
     bool disk_full;

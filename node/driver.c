@@ -101,7 +101,8 @@ enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgra
     if (status != DGRAFT_OK) {
         return status;
     }
-    driver->core = dgraft_core_init(driver->core, &driver->options.core); /* it may have gone on from an earlier start */
+    driver->core =
+        dgraft_core_init(driver->core, &driver->options.core); /* it may have gone on from an earlier start */
     dgraft_driver_step(driver, &event);
     if (found.receiving.position.index != 0) {
         struct dgraft_event stored = {.kind = DGRAFT_EVENT_SNAPSHOT_STORED};

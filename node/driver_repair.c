@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A store that reports damage when it is read, and finds none when it is opened, so often in a row, cannot be trusted. */
+/* A store that reports damage when it is read, and finds none when it is opened, so often in a row, cannot be trusted.
+ */
 #define REOPENED_FOR_NOTHING_MAX 3u
 
 void dgraft_driver_take_mend(struct dgraft_driver *driver, const struct dgraft_action_mend *mend)
@@ -131,10 +132,11 @@ void dgraft_driver_tell_damage(struct dgraft_driver *driver, const struct dgraft
     }
     for (uint32_t i = 0; i < found->damage_count; i++) {
         const struct dgraft_damage *damage = &found->damage[i];
-        dgraft_driver_log(driver, DGRAFT_LOG_WARNING,
-                          "entries %llu to %llu are damaged: the other members are asked for them; until then this node "
-                          "votes, but neither leads nor takes entries",
-                          (unsigned long long)damage->first, (unsigned long long)damage->last);
+        dgraft_driver_log(
+            driver, DGRAFT_LOG_WARNING,
+            "entries %llu to %llu are damaged: the other members are asked for them; until then this node "
+            "votes, but neither leads nor takes entries",
+            (unsigned long long)damage->first, (unsigned long long)damage->last);
     }
 }
 

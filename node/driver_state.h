@@ -151,8 +151,8 @@ struct dgraft_driver {
     _Atomic int write_state;
     /* Received entries that take the place of damaged ones: their write waits, or is under way. */
     struct driver_mend mend;
-    bool damaged;                  /* an entry could not be read: the core is to hear of it */
-    bool mend_failed;              /* for want of memory */
+    bool damaged;     /* an entry could not be read: the core is to hear of it */
+    bool mend_failed; /* for want of memory */
     struct dgraft_why damaged_why;
     bool reopen;                   /* the store is to be opened again */
     uint32_t reopened_for_nothing; /* in a row: nothing was damaged then */

@@ -146,7 +146,8 @@ static struct dgraft_position last_position(const struct dgraft_driver *driver)
 
 static bool wants_mark(const struct dgraft_driver *driver)
 {
-    return driver->pending_seq == 0 && driver->mend.count == 0 && driver->mark_floor_at_ns != 0 && driver->now_ns >= driver->mark_floor_at_ns;
+    return driver->pending_seq == 0 && driver->mend.count == 0 && driver->mark_floor_at_ns != 0 &&
+           driver->now_ns >= driver->mark_floor_at_ns;
 }
 
 void dgraft_driver_plan_write(struct dgraft_driver *driver)
@@ -188,8 +189,8 @@ void dgraft_driver_plan_write(struct dgraft_driver *driver)
         dgraft_driver_poison(driver, &why);
         return;
     }
-    driver->write_seq = driver->mend.writing && driver->mend.seq > driver->pending_seq ? driver->mend.seq
-                                                                                        : driver->pending_seq;
+    driver->write_seq =
+        driver->mend.writing && driver->mend.seq > driver->pending_seq ? driver->mend.seq : driver->pending_seq;
     driver->write_log = log;
     driver->write_count = log ? (uint32_t)(last.index - keep) : 0;
     driver->write_last = log ? last.index : driver->durable;

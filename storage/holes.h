@@ -1,7 +1,7 @@
 /* Which entries of a log are damaged: ascending stretches that neither touch nor overlap.
  *
- * There are at most DGRAFT_DAMAGE_MAX. When one more would be needed, what lies between two of them counts as damaged as
- * well: that costs fetching it, and is never wrong.
+ * There are at most DGRAFT_DAMAGE_MAX. When one more would be needed, what lies between two of them counts as damaged
+ * as well: that costs fetching it, and is never wrong.
  */
 #ifndef DGRAFT_HOLES_H
 #define DGRAFT_HOLES_H

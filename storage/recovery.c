@@ -213,8 +213,9 @@ static enum dgraft_status read_header(struct dgraft_pass *pass, size_t at)
         return DGRAFT_OK;
     case DGRAFT_SEGMENT_DAMAGED:
         return dgraft_pass_damaged(pass, segment->sequence, 0, 0,
-                       facts.header == DGRAFT_ACCEPT ? "the header is that of another segment: the file was renamed"
-                                                     : "the segment's header cannot be read");
+                                   facts.header == DGRAFT_ACCEPT
+                                       ? "the header is that of another segment: the file was renamed"
+                                       : "the segment's header cannot be read");
     case DGRAFT_SEGMENT_FOREIGN:
         return dgraft_why_set(
             pass->why, DGRAFT_STATUS_FOREIGN,
@@ -245,12 +246,14 @@ static enum dgraft_status read_headers(struct dgraft_pass *pass)
     if (out->segments == NULL) {
         status = dgraft_why_errno(pass->why, pass->disk, "read", "", -ENOMEM);
     } else if (count == 0 || (sequences[0] != 1 && out->snapshot.refusal != DGRAFT_ACCEPT)) {
-        status = dgraft_pass_damaged(pass, 1, 0, 1, "the log's first segment is missing, and no snapshot holds what was in it");
+        status = dgraft_pass_damaged(pass, 1, 0, 1,
+                                     "the log's first segment is missing, and no snapshot holds what was in it");
     }
     for (size_t i = 0; i < out->segment_count && status == DGRAFT_OK; i++) {
         out->segments[i].sequence = sequences[i];
         if (sequences[i] != sequences[0] + i) {
-            status = dgraft_pass_damaged(pass, sequences[0] + i, 0, 0, "this segment is missing, but a later one is there");
+            status =
+                dgraft_pass_damaged(pass, sequences[0] + i, 0, 0, "this segment is missing, but a later one is there");
         }
     }
     free(sequences);
@@ -309,8 +312,9 @@ static enum dgraft_status find_top(struct dgraft_pass *pass, size_t *top)
         if (segment->file_bytes < segment->header.made_bytes) {
             /* Only segments with a newer one in force are ever shortened. */
             dgraft_disk_close(pass->disk, file);
-            return dgraft_pass_damaged(pass, segment->sequence, segment->file_bytes, segment->header.first,
-                           "the file is shorter than it was made: its end, and what was written there, is missing");
+            return dgraft_pass_damaged(
+                pass, segment->sequence, segment->file_bytes, segment->header.first,
+                "the file is shorter than it was made: its end, and what was written there, is missing");
         }
         int error = dgraft_scan_batch(&pass->scan, DGRAFT_BLOCK_BYTES, &pass->scanned, NULL);
         if (error == 0 && pass->scanned.look == DGRAFT_LOOK_GOOD) {
@@ -350,7 +354,8 @@ static enum dgraft_status find_top(struct dgraft_pass *pass, size_t *top)
             out->next_number = segment->header.first_batch + 1;
         }
     }
-    return dgraft_pass_damaged(pass, 1, DGRAFT_BLOCK_BYTES, 1, "no segment holds a batch, but every log begins with one");
+    return dgraft_pass_damaged(pass, 1, DGRAFT_BLOCK_BYTES, 1,
+                               "no segment holds a batch, but every log begins with one");
 }
 
 /* Puts the batch that was read last into the index: a later one proves it durable. */
@@ -605,7 +610,7 @@ static enum dgraft_status read_log(struct dgraft_pass *pass, size_t top)
         }
         if (segment->header.follows != pass->number || segment->header.chain != pass->chain) {
             status = dgraft_pass_damaged(pass, segment->sequence, 0, segment->header.first,
-                             "it does not follow what lies before it: batches are missing");
+                                         "it does not follow what lies before it: batches are missing");
             break;
         }
         const int file = turn_to(pass, segment->sequence, &segment->file_bytes);
@@ -641,8 +646,9 @@ static enum dgraft_status finish(struct dgraft_pass *pass)
     const dgraft_index base = whole_log ? batch->keep : out->log.base.index;
     const struct dgraft_snapshot *snapshot = &out->snapshot.snapshot;
     if (base > snapshot->position.index) {
-        return dgraft_pass_damaged(pass, out->segments[0].sequence, 0, snapshot->position.index + 1,
-                       "the log begins later than the newest snapshot ends: entries between them are missing");
+        return dgraft_pass_damaged(
+            pass, out->segments[0].sequence, 0, snapshot->position.index + 1,
+            "the log begins later than the newest snapshot ends: entries between them are missing");
     }
     if (last.index > base && last.term == 0) {
         return dgraft_pass_damaged(pass, pass->scan.sequence, batch->offset, last.index,

@@ -1,5 +1,5 @@
-/* Recovery goes on behind damage. What was acknowledged is never cut: it becomes a hole in the log, as long as something
- * behind it can say what the log was.
+/* Recovery goes on behind damage. What was acknowledged is never cut: it becomes a hole in the log, as long as
+ * something behind it can say what the log was.
  *
  * Every batch's header tells the log's last position when it was written (its floor). So the first header behind the
  * damage tells where the log ended just before it, F = (f, t), and S = (s, u) is where it ends as far as was read:
@@ -7,13 +7,12 @@
  *     headers    F and S                       what follows
  *     all good                                 the one bad batch says itself what it kept and appended: those are lost
  *     lost       S holds (f, t)                the log was cut to f meanwhile (Log Matching)
- *     lost       f > s and t = u               entries s + 1 to f are lost: one leader made (s, u) and (f, t), and in one
- *                                              leader's log nothing that lies before is ever replaced
- *     lost       otherwise                     the log may have been cut anywhere down to what is committed: everything
- *                                              behind that, up to f, is lost
+ *     lost       f > s and t = u               entries s + 1 to f are lost: one leader made (s, u) and (f, t), and in
+ * one leader's log nothing that lies before is ever replaced lost       otherwise                     the log may have
+ * been cut anywhere down to what is committed: everything behind that, up to f, is lost
  *
- * In a batch that is broken, whole records are used as far as their headers lead from one to the next. Behind a record's
- * bad header nothing is believed: what looks like a record there may be bytes that a client chose.
+ * In a batch that is broken, whole records are used as far as their headers lead from one to the next. Behind a
+ * record's bad header nothing is believed: what looks like a record there may be bytes that a client chose.
  */
 #include "recovery_pass.h"
 
@@ -62,10 +61,9 @@ static int read_record(struct dgraft_pass *pass, uint64_t at, uint64_t end, dgra
     int error = 0;
     *size = 0;
     *whole = false;
-    const uint8_t *bytes =
-        end - at < DGRAFT_RECORD_HEADER_BYTES
-            ? NULL
-            : dgraft_window_view(&pass->scan.window, at, DGRAFT_RECORD_HEADER_BYTES, &error);
+    const uint8_t *bytes = end - at < DGRAFT_RECORD_HEADER_BYTES
+                               ? NULL
+                               : dgraft_window_view(&pass->scan.window, at, DGRAFT_RECORD_HEADER_BYTES, &error);
     if (bytes == NULL || dgraft_record_decode_header(bytes, DGRAFT_RECORD_HEADER_BYTES, &record) != DGRAFT_ACCEPT ||
         record.entry.index != index || dgraft_record_bytes(record.entry.payload_bytes) > end - at) {
         return error;

@@ -31,13 +31,13 @@ enum dgraft_status dgraft_pass_damaged(struct dgraft_pass *pass, uint64_t sequen
                                        const char *what);
 enum dgraft_status dgraft_pass_failed(struct dgraft_pass *pass, uint64_t sequence, int error);
 
-/* Finds the term of an entry in force: when the runs do not know it, from the batch that holds it. *term is 0 when it is
- * damaged. Returns OK, DAMAGED, IO, NO_MEMORY. */
+/* Finds the term of an entry in force: when the runs do not know it, from the batch that holds it. *term is 0 when it
+ * is damaged. Returns OK, DAMAGED, IO, NO_MEMORY. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_pass_term(struct dgraft_pass *pass, dgraft_index index, dgraft_term *term);
 
-/* Passes over what `scanned` says is broken at *offset, where batch *number should be: *offset and *number are then those
- * of what is to be looked at next, or *offset is 0: nothing more of this segment. Everything before is in the index.
- * Returns OK, or DAMAGED when its header is whole and says what none would, IO, NO_MEMORY. */
+/* Passes over what `scanned` says is broken at *offset, where batch *number should be: *offset and *number are then
+ * those of what is to be looked at next, or *offset is 0: nothing more of this segment. Everything before is in the
+ * index. Returns OK, or DAMAGED when its header is whole and says what none would, IO, NO_MEMORY. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_gap_pass(struct dgraft_pass *pass, uint64_t *offset, uint64_t *number);
 
 /* Settles, by a header that can be read again, what the log was before it: holes in the index. *number, the number that

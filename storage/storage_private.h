@@ -98,9 +98,8 @@ enum dgraft_status dgraft_storage_poison(struct dgraft_storage *storage, struct 
 int dgraft_format_prove(struct dgraft_disk *disk);
 
 /* storage_mend.c: writes again what can still be read of damaged batches. Returns OK, IO, FULL, NO_MEMORY. */
-DGRAFT_MUST_USE enum dgraft_status dgraft_storage_salvage(struct dgraft_storage *storage,
-                                                          const struct dgraft_recovery *recovery,
-                                                          struct dgraft_why *why);
+DGRAFT_MUST_USE enum dgraft_status
+dgraft_storage_salvage(struct dgraft_storage *storage, const struct dgraft_recovery *recovery, struct dgraft_why *why);
 
 /* Returns whether anything is to be written so. */
 bool dgraft_storage_salvages(const struct dgraft_log *log, const struct dgraft_recovery *recovery);

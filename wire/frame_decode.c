@@ -114,8 +114,8 @@ static enum dgraft_refusal check_peer(const struct dgraft_frame *frame)
     }
     if (message->type == DGRAFT_MESSAGE_FETCH) {
         const struct dgraft_fetch *fetch = &message->u.fetch;
-        const bool fits = fetch->first <= fetch->last && fetch->last <= fetch->anchor.index &&
-                          fetch->anchor.index - fetch->last <= 1;
+        const bool fits =
+            fetch->first <= fetch->last && fetch->last <= fetch->anchor.index && fetch->anchor.index - fetch->last <= 1;
         return fits && fetch->anchor.term <= message->term ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_ORDER;
     }
     if (message->type == DGRAFT_MESSAGE_FETCH_ANSWER) {

@@ -57,8 +57,8 @@ size_t dgraft_frame_encode(const struct dgraft_frame_header *header, const struc
         return 0;
     }
     assert(dgraft_node_id_valid(message->from));
-    assert(tail_count == 0 || message->type == DGRAFT_MESSAGE_APPEND || message->type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK ||
-           message->type == DGRAFT_MESSAGE_FETCH_ANSWER);
+    assert(tail_count == 0 || message->type == DGRAFT_MESSAGE_APPEND ||
+           message->type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK || message->type == DGRAFT_MESSAGE_FETCH_ANSWER);
     struct dgraft_frame_header whole = *header;
     whole.type = type;
     whole.from = message->from;

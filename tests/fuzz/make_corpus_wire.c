@@ -89,8 +89,8 @@ static struct dgraft_message message_of(uint16_t type)
     } else if (type == DGRAFT_MESSAGE_FETCH) {
         message.u.fetch = (struct dgraft_fetch){.first = 10, .last = 11, .anchor = {12, 3}};
     } else if (type == DGRAFT_MESSAGE_FETCH_ANSWER) {
-        message.u.fetch_answer = (struct dgraft_fetch_answer){
-            .verdict = DGRAFT_FETCH_HAVE, .count = 2, .first = 10, .anchor = {12, 4}};
+        message.u.fetch_answer =
+            (struct dgraft_fetch_answer){.verdict = DGRAFT_FETCH_HAVE, .count = 2, .first = 10, .anchor = {12, 4}};
     } else if (type == DGRAFT_MESSAGE_READ_REQUEST) {
         message.u.read_request.token = 12345;
     } else if (type == DGRAFT_MESSAGE_READ_ANSWER) {

@@ -43,13 +43,14 @@ struct dgraft_action_write {
 
 /* A SEND of entries (an APPEND with last.index > prev.index) is an upper bound: the host packs as many as it
  * likes, into one frame or several that each stand alone, at most max_bytes unless the first alone is larger, and says
- * with one SENT how far it got. A FETCH_ANSWER of entries goes from its `first` to last.index, as many as fit one frame;
- * it wants no SENT, and is dropped when an entry cannot be read or its anchor's term is another here. A host that meets
- * another term at prev or at the last entry packed than the core says, drops the SEND and answers SENT{last = prev}. */
+ * with one SENT how far it got. A FETCH_ANSWER of entries goes from its `first` to last.index, as many as fit one
+ * frame; it wants no SENT, and is dropped when an entry cannot be read or its anchor's term is another here. A host
+ * that meets another term at prev or at the last entry packed than the core says, drops the SEND and answers SENT{last
+ * = prev}. */
 struct dgraft_action_send {
     dgraft_node_set receivers;
-    struct dgraft_position last; /* APPEND: the newest entry that may be carried; equals prev when none. FETCH_ANSWER: the
-                                    same, of term 0; index 0 when none */
+    struct dgraft_position last; /* APPEND: the newest entry that may be carried; equals prev when none. FETCH_ANSWER:
+                                    the same, of term 0; index 0 when none */
     uint64_t max_bytes;          /* APPEND: room left in the window of the slowest receiver */
     struct dgraft_message message;
 };
@@ -83,9 +84,9 @@ struct dgraft_action_mend {
     uint32_t count;
 };
 
-/* REOPEN has no fields. When all that was to be written is durable, the host closes the store and opens it again, makes a
- * core anew in the same memory (dgraft_core_init) and steps START with what the store tells then. What is applied stays
- * so, and is told by START. Until then events may go on: the core takes no part but in votes. */
+/* REOPEN has no fields. When all that was to be written is durable, the host closes the store and opens it again, makes
+ * a core anew in the same memory (dgraft_core_init) and steps START with what the store tells then. What is applied
+ * stays so, and is told by START. Until then events may go on: the core takes no part but in votes. */
 
 struct dgraft_action_apply {
     dgraft_index first;

@@ -143,8 +143,8 @@ struct dgraft_core_status {
     uint64_t uncommitted_bytes; /* a leader's own proposals: their payloads and 64 bytes for each */
     bool poisoned;   /* the disk failed, or an append contradicted what is committed: it takes no further part */
     bool disk_alarm; /* the disk is short of room, or stalls */
-    dgraft_node_id transfer_target;                      /* leadership is being handed to; 0 nobody */
-    dgraft_time_ns lease_until_ns;                       /* of a leader; 0 none */
+    dgraft_node_id transfer_target; /* leadership is being handed to; 0 nobody */
+    dgraft_time_ns lease_until_ns;  /* of a leader; 0 none */
     bool repairing; /* entries are damaged, or were: until REOPEN is done it neither leads nor takes entries */
     uint32_t damage_count;
     struct dgraft_damage_status damage[DGRAFT_DAMAGE_MAX];

@@ -30,8 +30,8 @@ enum dgraft_event_kind {
 };
 
 /* All pointers are borrowed for the call. The runs must reach down to the first entry after `commit`: of what is not
- * committed the core knows every term (UNSUPPORTED otherwise, also when runs_max is too small for that), but for what is
- * damaged: that is a run of term 0. */
+ * committed the core knows every term (UNSUPPORTED otherwise, also when runs_max is too small for that), but for what
+ * is damaged: that is a run of term 0. */
 struct dgraft_event_start {
     dgraft_term term;    /* durable */
     dgraft_node_id vote; /* durable; 0 when none was given in this term */

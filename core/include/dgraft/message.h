@@ -28,7 +28,7 @@ enum dgraft_message_type {
     DGRAFT_MESSAGE_TIMEOUT_NOW = 10,    /* campaign at once: the leader hands over to you [§3.10] */
     DGRAFT_MESSAGE_SNAPSHOT_CHUNK = 11, /* a part of a snapshot, for who needs entries that are compacted [§5.1] */
     DGRAFT_MESSAGE_SNAPSHOT_ACK = 12,
-    DGRAFT_MESSAGE_FETCH = 13,        /* entries that are damaged here: does anybody have them? */
+    DGRAFT_MESSAGE_FETCH = 13, /* entries that are damaged here: does anybody have them? */
     DGRAFT_MESSAGE_FETCH_ANSWER = 14,
     DGRAFT_MESSAGE_READ_REQUEST = 16, /* a follower's reads want to know the index they must wait for [§6.4] */
     DGRAFT_MESSAGE_READ_ANSWER = 17

@@ -63,7 +63,8 @@ struct dgraft_term_run {
 struct dgraft_damage {
     dgraft_index first;
     dgraft_index last;
-    struct dgraft_position anchor; /* the entry behind them; their last one's own position when the log ends with them */
+    struct dgraft_position
+        anchor; /* the entry behind them; their last one's own position when the log ends with them */
 };
 
 /* Stretches of damage that are told apart; beyond it, two that are near each other count as one. */

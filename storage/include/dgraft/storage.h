@@ -69,9 +69,9 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, con
                                                        const struct dgraft_storage_options *options,
                                                        struct dgraft_storage **out, struct dgraft_why *why);
 
-/* Closes a store and opens it again, to find out what is damaged of it. No write, no work on snapshots and no other call
- * may be under way. Returns OK, and *storage is another one; or as dgraft_storage_open, and *storage is still the old one:
- * it is poisoned, holds no file any more, and can be asked and closed. */
+/* Closes a store and opens it again, to find out what is damaged of it. No write, no work on snapshots and no other
+ * call may be under way. Returns OK, and *storage is another one; or as dgraft_storage_open, and *storage is still the
+ * old one: it is poisoned, holds no file any more, and can be asked and closed. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_storage_reopen(const struct dgraft_storage_options *options,
                                                          struct dgraft_storage **storage, struct dgraft_why *why);
 
@@ -97,8 +97,8 @@ struct dgraft_found {
     bool membership_damaged;  /* the newest entry of kind MEMBERSHIP is one of them */
     const char *damage_found; /* the first damage that this open met, in words, also when it was mended; empty: none */
     uint64_t torn_bytes;      /* cut from the tail by this open */
-    bool save_lost;      /* the newest save of term and vote was: `vote` keeps this node from voting in `term` */
-    uint64_t rewritten;  /* entries written again by this open */
+    bool save_lost;           /* the newest save of term and vote was: `vote` keeps this node from voting in `term` */
+    uint64_t rewritten;       /* entries written again by this open */
 };
 void dgraft_storage_found(const struct dgraft_storage *storage, struct dgraft_found *found);
 

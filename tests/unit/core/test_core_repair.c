@@ -161,8 +161,8 @@ Test(repair, the_logs_end_is_mended_by_the_entry_of_its_own_position)
     rig_close(&rig);
 }
 
-/* 1. Entry 9 is committed on 1 and 2. It rots on 1. 2. Node 3, which lacks it, asks for votes. 3. With the vote of 1, it
- * would lead, and write another entry 9. */
+/* 1. Entry 9 is committed on 1 and 2. It rots on 1. 2. Node 3, which lacks it, asks for votes. 3. With the vote of 1,
+ * it would lead, and write another entry 9. */
 Test(repair, the_vote_goes_by_the_last_position_although_it_is_damaged)
 {
     struct rig rig;
@@ -212,8 +212,9 @@ Test(repair, nothing_behind_the_damage_is_acknowledged_or_applied)
     rig_close(&rig);
 }
 
-/* 1. Nodes 1 and 2 hold (5, 2) to (9, 3) and it is committed; 5 and 6 rot on 1. 2. The leader sends them, from its own log
- * which is the same. 3. If 1 took them as in place of what it has, it would cut off 7 to 9, which it acknowledged. */
+/* 1. Nodes 1 and 2 hold (5, 2) to (9, 3) and it is committed; 5 and 6 rot on 1. 2. The leader sends them, from its own
+ * log which is the same. 3. If 1 took them as in place of what it has, it would cut off 7 to 9, which it acknowledged.
+ */
 Test(repair, entries_of_a_leader_that_prove_nothing_cut_nothing_off)
 {
     struct rig rig;
@@ -238,8 +239,8 @@ Test(repair, a_leader_that_proves_another_log_overwrites_in_one_write)
     rig_close(&rig);
 }
 
-/* The proof lies behind entries that may be the same: (5, 2) and (6, 2) may be what is damaged here, and acknowledged. The
- * append brings them again, up to the proof, so nothing is missing at any moment. */
+/* The proof lies behind entries that may be the same: (5, 2) and (6, 2) may be what is damaged here, and acknowledged.
+ * The append brings them again, up to the proof, so nothing is missing at any moment. */
 Test(repair, what_may_be_the_same_comes_with_the_proof)
 {
     struct rig rig;
@@ -263,7 +264,7 @@ Test(repair, what_is_committed_is_not_overwritten_whatever_comes)
 {
     struct rig rig;
     open_damaged(&rig, 5, 6, 6);
-    append(&rig, 4, (struct dgraft_position){4, 2}, 2, 4, 4);
+    append(&rig, 4, (struct dgraft_position){4, 2}, 3, 4, 4); /* 7 is another here: but 5 and 6 are to be had */
     cr_assert_eq(rig_status(&rig).last.index, 9u);
     cr_assert_eq(rig_status(&rig).damage_count, 1u);
     rig_close(&rig);
@@ -348,9 +349,9 @@ Test(repair, a_leader_that_has_compacted_what_is_damaged_sends_its_snapshot)
     dgraft_config_defaults(&config, 1);
     config.compact_tail = 0;
     config.compact_slow_max = 0;
-    rig_open_config(&rig,
-                    &(struct rig_start){.voters = 3, .term = 3, .last = 9, .commit = 9, .runs = {{1, 3}}, .run_count = 1},
-                    &config);
+    rig_open_config(
+        &rig, &(struct rig_start){.voters = 3, .term = 3, .last = 9, .commit = 9, .runs = {{1, 3}}, .run_count = 1},
+        &config);
     rig_lead_and_commit(&rig);
     const dgraft_index last = rig_status(&rig).commit;
     const dgraft_term term = rig_status(&rig).term;

@@ -122,11 +122,11 @@ static void check_waiting(struct rig_cluster *cluster, const uint32_t bad[RIG_NO
         cr_assert_not(core.poisoned);
         for (uint32_t i = 0; i < core.damage_count; i++) {
             const struct dgraft_damage_status *at = &core.damage[i];
-            cr_assert_eq(at->damaged | at->have_not | at->compacted, UINT64_C(7) & ~dgraft_node_set_of(id),
-                         "node %u has not asked all others for %llu to %llu: %llx are damaged, %llx have not, %llx compacted",
-                         id, (unsigned long long)at->damage.first, (unsigned long long)at->damage.last,
-                         (unsigned long long)at->damaged, (unsigned long long)at->have_not,
-                         (unsigned long long)at->compacted);
+            cr_assert_eq(
+                at->damaged | at->have_not | at->compacted, UINT64_C(7) & ~dgraft_node_set_of(id),
+                "node %u has not asked all others for %llu to %llu: %llx are damaged, %llx have not, %llx compacted",
+                id, (unsigned long long)at->damage.first, (unsigned long long)at->damage.last,
+                (unsigned long long)at->damaged, (unsigned long long)at->have_not, (unsigned long long)at->compacted);
             for (dgraft_index index = at->damage.first; index <= at->damage.last; index++) {
                 damaged |= 1u << (index - FIRST);
             }
@@ -155,9 +155,8 @@ static void check_disks(struct rig_cluster *cluster)
             static uint8_t bytes[2 * RIG_PAYLOAD];
             uint32_t count = 0;
             size_t used = 0;
-            cr_assert_eq(
-                dgraft_storage_read(storage, FIRST + i, FIRST + i, bytes, sizeof bytes, &count, &used, &why),
-                DGRAFT_OK, "%s", why.text);
+            cr_assert_eq(dgraft_storage_read(storage, FIRST + i, FIRST + i, bytes, sizeof bytes, &count, &used, &why),
+                         DGRAFT_OK, "%s", why.text);
             cr_assert_eq(dgraft_get_u64(bytes + DGRAFT_RECORD_HEADER_BYTES), 1000u + i);
         }
         dgraft_storage_abandon(storage);

@@ -264,9 +264,10 @@ enum dgraft_status rig_mend(struct dgraft_storage *storage, const struct rig_log
     while (status == DGRAFT_OK && found.damage_count > 0) {
         const struct dgraft_damage *damage = &found.damage[found.damage_count / 2];
         const uint32_t left = (uint32_t)(damage->last - damage->first + 1);
-        status = rig_do(storage, log,
-                        &(struct rig_write){
-                            .operation = RIG_MEND, .keep = damage->first - 1, .count = left > 2 ? (left + 1) / 2 : left});
+        status =
+            rig_do(storage, log,
+                   &(struct rig_write){
+                       .operation = RIG_MEND, .keep = damage->first - 1, .count = left > 2 ? (left + 1) / 2 : left});
         dgraft_storage_found(storage, &found);
     }
     return status;

@@ -66,7 +66,8 @@ enum dgraft_status rig_store_snapshot(struct dgraft_storage *storage, enum dgraf
 /* Returns NULL when the store holds exactly this log and this term and vote; otherwise what differs. */
 const char *rig_differs(struct dgraft_storage *storage, const struct rig_log *log);
 
-/* The same where entries may be damaged: all others are as they should be, and what lies behind them is told rightly. */
+/* The same where entries may be damaged: all others are as they should be, and what lies behind them is told rightly.
+ */
 const char *rig_differs_beside_damage(struct dgraft_storage *storage, const struct rig_log *log);
 
 /* Writes again all that is damaged, as peers would give it. */

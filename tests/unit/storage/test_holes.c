@@ -62,8 +62,8 @@ static void change(struct dgraft_holes *holes, bool damaged[ENTRIES + 2], uint64
     }
 }
 
-/* What is damaged is never taken for whole; and as long as all stretches could be told apart, nothing whole is taken for
- * damaged. */
+/* What is damaged is never taken for whole; and as long as all stretches could be told apart, nothing whole is taken
+ * for damaged. */
 Test(holes, are_what_a_list_of_damaged_entries_says)
 {
     uint64_t random = 20261128;

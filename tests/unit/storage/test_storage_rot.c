@@ -70,7 +70,8 @@ enum fate {
     REFUSED = 2    /* with a remedy, and nothing was written */
 };
 
-static void is_refused(struct memory_fs *copy, enum dgraft_status status, uint64_t before, const char *what, uint64_t at)
+static void is_refused(struct memory_fs *copy, enum dgraft_status status, uint64_t before, const char *what,
+                       uint64_t at)
 {
     cr_assert(status == DGRAFT_STATUS_DAMAGED || status == DGRAFT_STATUS_TOO_NEW, "%s at %llu: %s", what,
               (unsigned long long)at, dgraft_status_name(status));

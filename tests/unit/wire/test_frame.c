@@ -176,13 +176,22 @@ static struct sample sample_of(enum dgraft_message_type type)
     return sample;
 }
 
-static const uint16_t types[] = {
-    DGRAFT_MESSAGE_PRE_VOTE_REQUEST, DGRAFT_MESSAGE_PRE_VOTE_GRANT, DGRAFT_MESSAGE_PRE_VOTE_REFUSE,
-    DGRAFT_MESSAGE_VOTE_REQUEST,     DGRAFT_MESSAGE_VOTE_GRANT,     DGRAFT_MESSAGE_VOTE_REFUSE,
-    DGRAFT_MESSAGE_APPEND,           DGRAFT_MESSAGE_APPEND_ACK,     DGRAFT_MESSAGE_APPEND_REFUSE,
-    DGRAFT_MESSAGE_TIMEOUT_NOW,      DGRAFT_MESSAGE_SNAPSHOT_CHUNK, DGRAFT_MESSAGE_SNAPSHOT_ACK,
-    DGRAFT_MESSAGE_FETCH,            DGRAFT_MESSAGE_FETCH_ANSWER,   DGRAFT_MESSAGE_READ_REQUEST,
-    DGRAFT_MESSAGE_READ_ANSWER};
+static const uint16_t types[] = {DGRAFT_MESSAGE_PRE_VOTE_REQUEST,
+                                 DGRAFT_MESSAGE_PRE_VOTE_GRANT,
+                                 DGRAFT_MESSAGE_PRE_VOTE_REFUSE,
+                                 DGRAFT_MESSAGE_VOTE_REQUEST,
+                                 DGRAFT_MESSAGE_VOTE_GRANT,
+                                 DGRAFT_MESSAGE_VOTE_REFUSE,
+                                 DGRAFT_MESSAGE_APPEND,
+                                 DGRAFT_MESSAGE_APPEND_ACK,
+                                 DGRAFT_MESSAGE_APPEND_REFUSE,
+                                 DGRAFT_MESSAGE_TIMEOUT_NOW,
+                                 DGRAFT_MESSAGE_SNAPSHOT_CHUNK,
+                                 DGRAFT_MESSAGE_SNAPSHOT_ACK,
+                                 DGRAFT_MESSAGE_FETCH,
+                                 DGRAFT_MESSAGE_FETCH_ANSWER,
+                                 DGRAFT_MESSAGE_READ_REQUEST,
+                                 DGRAFT_MESSAGE_READ_ANSWER};
 
 #define TYPES (sizeof types / sizeof types[0])
 

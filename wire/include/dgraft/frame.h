@@ -97,8 +97,8 @@ struct dgraft_frame {
 };
 
 /* Writes header and body of a peer's message to head, and returns their size; 0 when the message's type is none.
- * The records (APPEND, FETCH_ANSWER), or a chunk's bytes and zeros up to a multiple of 8, follow in `tail`, which is not copied: send
- * head and tail as one. header->type, from, store, generation and term are taken from the message. */
+ * The records (APPEND, FETCH_ANSWER), or a chunk's bytes and zeros up to a multiple of 8, follow in `tail`, which is
+ * not copied: send head and tail as one. header->type, from, store, generation and term are taken from the message. */
 size_t dgraft_frame_encode(const struct dgraft_frame_header *header, const struct dgraft_message *message,
                            const struct iovec *tail, size_t tail_count, uint8_t head[DGRAFT_FRAME_HEAD_MAX]);
 
@@ -111,11 +111,11 @@ size_t dgraft_frame_encode_request(const struct dgraft_frame_header *header,
 size_t dgraft_frame_encode_answer(const struct dgraft_frame_header *header, const struct dgraft_client_answer *answer,
                                   uint8_t head[DGRAFT_FRAME_HEAD_MAX], size_t *padding);
 
-/* Reads the frame at the beginning of bytes. `entries` is an array of `entries_max` descriptors that an APPEND's or FETCH_ANSWER's
- * are written to. All lengths, counts, both checksums of each record, contiguous indexes and terms that neither fall nor
- * pass the frame's are checked; cluster, group and receiver are not: see dgraft_frame_check.
- * Returns DGRAFT_ACCEPT, or why not; then only out->header.type and from may be of use, for a message to people.
- * Time is linear in size, memory constant. */
+/* Reads the frame at the beginning of bytes. `entries` is an array of `entries_max` descriptors that an APPEND's or
+ * FETCH_ANSWER's are written to. All lengths, counts, both checksums of each record, contiguous indexes and terms that
+ * neither fall nor pass the frame's are checked; cluster, group and receiver are not: see dgraft_frame_check. Returns
+ * DGRAFT_ACCEPT, or why not; then only out->header.type and from may be of use, for a message to people. Time is linear
+ * in size, memory constant. */
 enum dgraft_refusal dgraft_frame_decode(const uint8_t *bytes, size_t size, struct dgraft_entry *entries,
                                         size_t entries_max, struct dgraft_frame *out);
 
