@@ -15,6 +15,10 @@ enum dgraft_status dgraft_core_snapshot_made(struct step *step)
         made->position.index > core->applied || (known != 0 && known != made->position.term)) {
         return DGRAFT_STATUS_MISUSE;
     }
+    if (core->damage_count > 0 && made->position.index >= core->damage[0].damage.first) {
+        dgraft_core_repair_snapshot(core); /* what is damaged was applied before: nobody needs it any more */
+        return DGRAFT_OK;
+    }
     if (made->position.index > core->snapshot.position.index) {
         core->snapshot = *made;
         step->consider_compact = true;

@@ -43,11 +43,11 @@ enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgra
     struct dgraft_found found;
     struct dgraft_event event = {.kind = DGRAFT_EVENT_START};
     struct dgraft_event_start *start = &event.u.start;
+    const dgraft_index known = driver->commit; /* before the store was opened again; 0 at a start */
     dgraft_storage_found(driver->storage, &found);
     driver->identity = found.identity;
     driver->generation = found.generation;
     driver->durable = found.last.index;
-    driver->commit = found.commit;
     if (found.identity.node != driver->options.core.self) {
         (void)snprintf(why->text, sizeof why->text, "%s belongs to node %u, not to node %u", driver->options.directory,
                        found.identity.node, driver->options.core.self);
@@ -62,8 +62,12 @@ enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgra
     }
     const bool ends_damaged = found.damage_count > 0 && found.damage[found.damage_count - 1].last == found.last.index;
     if (found.damage_count > 0 && dgraft_node_set_count(dgraft_membership_all(&start->membership)) == 1) {
-        (void)snprintf(why->text, sizeof why->text, "%s", found.damage_found);
-        return DGRAFT_STATUS_DAMAGED; /* there is nobody to have it from */
+        (void)snprintf(
+            why->text, sizeof why->text,
+            "%.300s; this node is the only member, so there is nobody to have it from: restore the directory "
+            "from a copy",
+            found.damage_found);
+        return DGRAFT_STATUS_DAMAGED;
     }
     dgraft_driver_tell_damage(driver, &found);
     if (found.last.index > found.compacted.index && !ends_damaged) {
@@ -80,7 +84,8 @@ enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgra
     start->compacted = found.compacted;
     start->last = found.last;
     start->floor = found.floor;
-    start->commit = found.commit > driver->applied ? found.commit : driver->applied;
+    start->commit = found.commit > known ? found.commit : known;
+    start->commit = start->commit > driver->applied ? start->commit : driver->applied;
     start->applied = driver->applied;
     start->runs = found.runs;
     start->run_count = found.run_count;

@@ -350,7 +350,7 @@ static void apply_committed(struct dgraft_driver *driver)
     /* As many as came in this turn at least: otherwise one who lags would never come after. */
     dgraft_index most = driver->arrived > APPLY_PER_TURN ? driver->arrived : APPLY_PER_TURN;
     driver->arrived = 0;
-    if (driver->applied >= driver->apply_to) {
+    if (driver->applied >= driver->apply_to || driver->damage_told) {
         return;
     }
     if (driver->apply_scratch == NULL &&
@@ -365,7 +365,7 @@ static void apply_committed(struct dgraft_driver *driver)
             break;
         }
     }
-    if (driver->applied < driver->apply_to && !driver->poisoned && !driver->reopen) {
+    if (driver->applied < driver->apply_to && !driver->poisoned && !driver->damage_told) {
         driver->more_waits = true;
     }
     if (driver->applied > before) {

@@ -116,9 +116,10 @@ void dgraft_driver_damaged(struct dgraft_driver *driver, const struct dgraft_why
 {
     struct dgraft_event event = {.kind = DGRAFT_EVENT_DAMAGED};
     driver->damaged = false;
-    if (driver->poisoned || driver->reopen) {
+    if (driver->poisoned || driver->damage_told) {
         return;
     }
+    driver->damage_told = true;
     dgraft_driver_log(driver, DGRAFT_LOG_ERROR, "what was stored cannot be read: %s; the directory is looked through",
                       why->text);
     driver->reopened_for_nothing++;
@@ -180,6 +181,7 @@ void dgraft_driver_reopen(struct dgraft_driver *driver)
         return;
     }
     driver->reopen = false;
+    driver->damage_told = false;
     enum dgraft_status status = DGRAFT_STATUS_POISONED;
     if (driver->reopened_for_nothing <= REOPENED_FOR_NOTHING_MAX) {
         let_go(driver);

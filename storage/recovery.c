@@ -16,16 +16,21 @@ struct dgraft_judgement {
     enum dgraft_batch_verdict verdict;
 };
 
-enum dgraft_status dgraft_pass_damaged(struct dgraft_pass *pass, uint64_t sequence, uint64_t offset, dgraft_index index,
-                                       const char *what)
+static enum dgraft_status describe(struct dgraft_pass *pass, uint64_t sequence, uint64_t offset, dgraft_index index,
+                                   const char *what, const char *remedy)
 {
     char name[DGRAFT_SEGMENT_NAME_BYTES];
     char path[DGRAFT_DISK_PATH_BYTES];
     dgraft_segment_name(sequence, name);
     dgraft_disk_path(pass->disk, name, path);
-    return dgraft_why_set(pass->why, DGRAFT_STATUS_DAMAGED,
-                          "%.160s, offset %" PRIu64 ", index %" PRIu64 ": %s; nothing was changed. %s", path, offset,
-                          index, what, DGRAFT_REMEDY_DAMAGE);
+    return dgraft_why_set(pass->why, DGRAFT_STATUS_DAMAGED, "%.160s, offset %" PRIu64 ", index %" PRIu64 ": %s%s", path,
+                          offset, index, what, remedy);
+}
+
+enum dgraft_status dgraft_pass_damaged(struct dgraft_pass *pass, uint64_t sequence, uint64_t offset, dgraft_index index,
+                                       const char *what)
+{
+    return describe(pass, sequence, offset, index, what, "; nothing was changed. " DGRAFT_REMEDY_DAMAGE);
 }
 
 enum dgraft_status dgraft_pass_failed(struct dgraft_pass *pass, uint64_t sequence, int error)
@@ -281,18 +286,20 @@ static enum dgraft_status judge(struct dgraft_pass *pass, uint64_t offset, uint6
     return DGRAFT_OK;
 }
 
-/* Says why what was judged cannot be passed over. */
+/* Says what is wrong with what was judged. */
+static const char *judged(const struct dgraft_pass *pass, const struct dgraft_judgement *judgement)
+{
+    if (judgement->facts.look == DGRAFT_LOOK_WRONG) {
+        return dgraft_refusal_text(pass->scanned.batch.refusal);
+    }
+    return judgement->facts.later ? "a batch is damaged, but a later one lies behind it: it was acknowledged"
+                                  : "a batch is damaged or missing, but a later segment says it was synced";
+}
+
 static enum dgraft_status refuse(struct dgraft_pass *pass, const struct dgraft_judgement *judgement, uint64_t offset,
                                  dgraft_index index)
 {
-    if (judgement->facts.look == DGRAFT_LOOK_WRONG) {
-        return dgraft_pass_damaged(pass, pass->scan.sequence, offset, index,
-                                   dgraft_refusal_text(pass->scanned.batch.refusal));
-    }
-    return dgraft_pass_damaged(pass, pass->scan.sequence, offset, index,
-                               judgement->facts.later
-                                   ? "a batch is damaged, but a later one lies behind it: it was acknowledged"
-                                   : "a batch is damaged or missing, but a later segment says it was synced");
+    return dgraft_pass_damaged(pass, pass->scan.sequence, offset, index, judged(pass, judgement));
 }
 
 /* Finds the newest segment that holds a finished batch. Those behind it are void: each had its header, but a crash came
@@ -495,14 +502,14 @@ static enum dgraft_status pass_over(struct dgraft_pass *pass, const struct dgraf
 {
     const dgraft_index index = (pass->has_last ? pass->out->last.last.index : pass->out->log.last.index) + 1;
     const struct dgraft_why before = *pass->why;
-    const enum dgraft_status found = refuse(pass, judgement, *offset, index);
     if (judgement->facts.look == DGRAFT_LOOK_WRONG) {
-        return found;
+        return refuse(pass, judgement, *offset, index);
     }
     if (pass->out->damage.text[0] == '\0') {
+        (void)describe(pass, pass->scan.sequence, *offset, index, judged(pass, judgement), "");
         pass->out->damage = *pass->why;
+        *pass->why = before;
     }
-    *pass->why = before;
     const enum dgraft_status status = settle_last(pass);
     return status == DGRAFT_OK ? dgraft_gap_pass(pass, offset, number) : status;
 }
@@ -623,8 +630,10 @@ static enum dgraft_status read_log(struct dgraft_pass *pass, size_t top)
     }
     free(limits);
     if (status == DGRAFT_OK && pass->gap.open) {
-        *pass->why = out->damage; /* nothing behind it says where the log ended */
-        status = DGRAFT_STATUS_DAMAGED;
+        status = dgraft_why_set(pass->why, DGRAFT_STATUS_DAMAGED,
+                                "%.300s, and nothing that can be read behind it says where the log ended; nothing was "
+                                "changed. %s",
+                                out->damage.text, DGRAFT_REMEDY_DAMAGE);
     }
     return status;
 }

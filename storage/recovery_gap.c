@@ -217,6 +217,7 @@ enum dgraft_status dgraft_gap_close(struct dgraft_pass *pass, const struct dgraf
     }
     pass->gap.open = false;
     pass->gap.lost = false;
+    pass->out->log.cut = true; /* also when nothing of the log is lost: nobody can walk over a broken batch */
     if (behind->restart) {
         return DGRAFT_OK; /* no matter what was before */
     }

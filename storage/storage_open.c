@@ -374,8 +374,8 @@ static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraf
     storage->wall_clock_ns = storage->log.newest.wall_clock_ns;
     storage->segments = storage->writer.sequence;
     if (!dgraft_storage_note_damage(storage)) {
-        *why = recovery->damage;
-        return DGRAFT_STATUS_DAMAGED;
+        return dgraft_why_set(why, DGRAFT_STATUS_DAMAGED, "%.300s, and the entry behind it cannot be read either. %s",
+                              recovery->damage.text, DGRAFT_REMEDY_DAMAGE);
     }
     return DGRAFT_OK;
 }

@@ -32,8 +32,8 @@ static enum dgraft_status damaged(const struct dgraft_storage *storage, uint64_t
     char path[DGRAFT_DISK_PATH_BYTES];
     dgraft_segment_name(storage->reader.sequence, name);
     dgraft_disk_path(&storage->disk, name, path);
-    return dgraft_why_set(why, DGRAFT_STATUS_DAMAGED, "%.160s, offset %" PRIu64 ", index %" PRIu64 ": %s. %s", path,
-                          offset, index, dgraft_refusal_text(refusal), DGRAFT_REMEDY_DAMAGE);
+    return dgraft_why_set(why, DGRAFT_STATUS_DAMAGED, "%.160s, offset %" PRIu64 ", index %" PRIu64 ": %s", path, offset,
+                          index, dgraft_refusal_text(refusal));
 }
 
 static enum dgraft_status failed(const struct dgraft_storage *storage, int error, struct dgraft_why *why)

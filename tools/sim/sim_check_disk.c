@@ -175,6 +175,28 @@ static bool read_records(struct sim_check *check, dgraft_node_id node, const str
     return true;
 }
 
+/* Entries take the place of what they were. */
+static bool mended(struct sim_check *check, dgraft_node_id node, const struct dgraft_batch *batch,
+                   const uint8_t *records)
+{
+    const struct sim_ghost *ghost = &check->ghosts[node];
+    dgraft_term *terms = calloc((size_t)batch->count + 1, sizeof *terms);
+    if (terms == NULL) {
+        return sim_check_fail(check, "out of memory");
+    }
+    struct dgraft_batch as_written = *batch;
+    as_written.keep = batch->first - 1;
+    bool good = batch->keep == ghost->last && batch->first - 1 + batch->count <= ghost->last &&
+                read_records(check, node, &as_written, records, terms);
+    for (uint32_t i = 0; i < batch->count && good; i++) {
+        good = sim_ghost_term(check, ghost, batch->first + i) == terms[i];
+    }
+    free(terms);
+    return good ||
+           sim_check_fail(check, "I-MEND: node %u mends entries %llu to %llu with others", node,
+                          (unsigned long long)batch->first, (unsigned long long)(batch->first + batch->count - 1));
+}
+
 static bool batch_synced(struct sim_check *check, dgraft_node_id node, const struct dgraft_batch *batch,
                          const uint8_t *records)
 {
@@ -182,6 +204,9 @@ static bool batch_synced(struct sim_check *check, dgraft_node_id node, const str
 
     if (batch->restart && !begins_anew(check, node, batch)) {
         return false;
+    }
+    if (batch->mends) {
+        return mended(check, node, batch, records);
     }
     if (batch->keep > ghost->last || (batch->count > 0 && batch->first != batch->keep + 1)) {
         return sim_check_fail(check, "I-DUR: node %u syncs a batch that keeps %llu of %llu entries", node,

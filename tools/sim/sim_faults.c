@@ -141,6 +141,7 @@ void sim_fault(struct sim_run *run)
     } else {
         strike(run, any_node(run), (enum fault)fault);
     }
+    sim_rot(&run->nodes[run->plan.rotting]);
     if (run->plan.snapshots.every != 0) {
         sim_snapshots_ask(run, &run->nodes[sim_random_between(&run->snapshots_random, 1, run->plan.nodes)]);
     }

@@ -293,6 +293,9 @@ void sim_node_open(struct sim_node *node)
         sim_random_chance(&run->random, run->plan.crash_in_open)) {
         node->disk->crash_in = sim_random_between(&run->random, 1, 16);
     }
+    if (node->incarnation > 1) {
+        sim_rot(node);
+    }
     const enum dgraft_status opened = dgraft_driver_open(&options, sim_node_clock(node), &node->driver, &why);
     node->disk->crash_in = 0;
     if (opened != DGRAFT_OK) {

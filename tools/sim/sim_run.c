@@ -8,6 +8,7 @@
 #define QUIET_TIMEOUTS 20u
 
 #define SNAPSHOTS_SEED UINT64_C(0x5eed0f5a45075)
+#define ROT_SEED       UINT64_C(0x726f7420726f7420)
 
 bool sim_later(struct sim_run *run, uint64_t delay_ns, uint32_t kind, dgraft_node_id node, uint64_t number, void *data)
 {
@@ -341,6 +342,8 @@ void sim_run(const struct sim_options *options, struct sim_result *result)
     sim_plan_draw(&run->plan, &run->random, options->nodes);
     run->snapshots_random.state = options->seed ^ SNAPSHOTS_SEED;
     sim_snapshots_draw(&run->plan, &run->snapshots_random);
+    run->rot_random.state = options->seed ^ ROT_SEED;
+    sim_rot_plan(&run->plan, &run->rot_random);
     if (make_world(run)) {
         fail_faults(run);
         if (go_on(run, run->plan.faulty_ns) && recovers(run) && stays_quiet(run)) {

@@ -77,6 +77,9 @@ struct sim_plan {
     size_t small_bytes;
     size_t cache_bytes;
     struct sim_snapshot_plan snapshots;
+    uint32_t rot;           /* of the log, at each start and at each fault */
+    dgraft_node_id rotting; /* whose */
+    bool rots_by_block;
 };
 
 struct sim_operation {
@@ -150,6 +153,7 @@ struct sim_node {
     uint64_t slow_until_ns; /* the disk finishes nothing before */
     bool working;           /* work on files is planned */
     struct dgraft_snapshots_stats snapshots_seen;
+    bool repairing_seen;
     uint64_t segments_dropped_seen;
     uint32_t installs_healed; /* snapshots taken up since everything healed */
     struct sim_heard *heard;
@@ -168,6 +172,7 @@ struct sim_run {
     struct sim_random random;
     struct sim_random
         snapshots_random; /* of its own, so that a run without snapshots is as it was before there were any */
+    struct sim_random rot_random;
     struct sim_counts counts;
     struct sim_trace trace;
     struct sim_queue queue;
@@ -261,6 +266,11 @@ void sim_heal(struct sim_run *run);
 /* sim_churn.c */
 void sim_change(struct sim_run *run, struct sim_node *node);
 void sim_wipe(struct sim_run *run, struct sim_node *node);
+
+/* sim_rot.c */
+void sim_rot_plan(struct sim_plan *plan, struct sim_random *random);
+/* Now is the time for this node's log to rot, if it is one that does. */
+void sim_rot(struct sim_node *node);
 /* What an operator does about members whose disk is gone. */
 void sim_operate(struct sim_run *run);
 

@@ -144,6 +144,8 @@ void sim_snapshots_turned(struct sim_node *node, const struct dgraft_driver_stat
     counts[SIM_COUNT_SNAPSHOT_FAILED] += now->failed - before->failed;
     counts[SIM_COUNT_SNAPSHOT_RECEIVED] += now->received - before->received;
     counts[SIM_COUNT_SEGMENT_DROPPED] += status->storage.segments_dropped - node->segments_dropped_seen;
+    counts[SIM_COUNT_REPAIRED] += node->repairing_seen && !status->core.repairing;
+    node->repairing_seen = status->core.repairing;
     node->snapshots_seen = *now;
     node->segments_dropped_seen = status->storage.segments_dropped;
     sim_check_stopped(&node->run->check, node->id, status->core.applied, &node->machine);

@@ -163,7 +163,7 @@ bool dgraft_storage_wants_fill(const struct dgraft_storage *storage);
 /* Copies whole framed records from index `first` on, as many as fit into `size` bytes and lie at most at index `last`,
  * to `bytes`; at least one must fit. Each is checked (both checksums, index, order). *count and *used say what came.
  * Returns OK, TOO_LARGE (the first alone needs *used bytes), NOT_FOUND (beyond the durable log), GONE, DAMAGED (why
- * names file, offset, index, remedy; before it what is whole), IO. */
+ * names file, offset, index; opening the store again finds out what else is; before it what is whole), IO. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_storage_read(struct dgraft_storage *storage, dgraft_index first,
                                                        dgraft_index last, uint8_t *bytes, size_t size, uint32_t *count,
                                                        size_t *used, struct dgraft_why *why);

@@ -431,6 +431,9 @@ static struct memory_fs *leaders_came_and_went(uint64_t *random)
         }
         write.entry_term = term;
         write_one(storage, &write);
+        if (draw(random) % 4 == 0) { /* it was quiet for a moment: the floor is marked */
+            write_one(storage, &(struct rig_write){.log = true, .keep = wanted->last});
+        }
     }
     cr_assert_eq(dgraft_storage_close(storage, &why), DGRAFT_OK);
     return memory;
