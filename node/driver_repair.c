@@ -181,6 +181,7 @@ void dgraft_driver_reopen(struct dgraft_driver *driver)
         return;
     }
     driver->reopen = false;
+    driver->reopened++;
     driver->damage_told = false;
     enum dgraft_status status = DGRAFT_STATUS_POISONED;
     if (driver->reopened_for_nothing <= REOPENED_FOR_NOTHING_MAX) {

@@ -156,6 +156,7 @@ struct dgraft_driver {
     bool mend_failed; /* for want of memory */
     struct dgraft_why damaged_why;
     bool reopen;                   /* the store is to be opened again */
+    uint64_t reopened;
     uint32_t reopened_for_nothing; /* in a row: nothing was damaged then */
     pthread_rwlock_t store_lock;   /* `storage` becomes another one; whoever prepares segments holds it meanwhile */
     struct pieces write_pieces;

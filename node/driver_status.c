@@ -29,6 +29,7 @@ void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driv
     status->proposals = driver->proposals_total;
     status->proposals_waiting = driver->proposals_unanswered;
     status->cache_bytes = driver->window.bytes;
+    status->reopened = driver->reopened;
     status->turns = driver->turns;
     status->steps = driver->steps;
     status->records = driver->flight != NULL;

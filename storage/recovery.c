@@ -27,6 +27,16 @@ static enum dgraft_status describe(struct dgraft_pass *pass, uint64_t sequence, 
                           offset, index, what, remedy);
 }
 
+void dgraft_pass_note(struct dgraft_pass *pass, uint64_t offset, dgraft_index index, const char *what)
+{
+    const struct dgraft_why before = *pass->why;
+    if (pass->out->damage.text[0] == '\0') {
+        (void)describe(pass, pass->scan.sequence, offset, index, what, "");
+        pass->out->damage = *pass->why;
+        *pass->why = before;
+    }
+}
+
 enum dgraft_status dgraft_pass_damaged(struct dgraft_pass *pass, uint64_t sequence, uint64_t offset, dgraft_index index,
                                        const char *what)
 {
@@ -487,6 +497,7 @@ static enum dgraft_status take_batch(struct dgraft_pass *pass, size_t at, uint64
     if (status != DGRAFT_OK) {
         return status;
     }
+    dgraft_pass_begin(pass, batch);
     batch->refusal = dgraft_scan_follows(&pass->out->log, batch, &pass->plan, *number, pass->chain);
     if (batch->refusal != DGRAFT_ACCEPT) {
         pass->scanned.look = DGRAFT_LOOK_WRONG;
@@ -501,15 +512,10 @@ static enum dgraft_status pass_over(struct dgraft_pass *pass, const struct dgraf
                                     uint64_t *offset, uint64_t *number)
 {
     const dgraft_index index = (pass->has_last ? pass->out->last.last.index : pass->out->log.last.index) + 1;
-    const struct dgraft_why before = *pass->why;
     if (judgement->facts.look == DGRAFT_LOOK_WRONG) {
         return refuse(pass, judgement, *offset, index);
     }
-    if (pass->out->damage.text[0] == '\0') {
-        (void)describe(pass, pass->scan.sequence, *offset, index, judged(pass, judgement), "");
-        pass->out->damage = *pass->why;
-        *pass->why = before;
-    }
+    dgraft_pass_note(pass, *offset, index, judged(pass, judgement));
     const enum dgraft_status status = settle_last(pass);
     return status == DGRAFT_OK ? dgraft_gap_pass(pass, offset, number) : status;
 }

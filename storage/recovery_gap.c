@@ -138,6 +138,20 @@ static enum dgraft_status contradiction(struct dgraft_pass *pass, const struct d
                                "what this batch says of the log before it cannot be, so far as that can be read");
 }
 
+void dgraft_pass_begin(struct dgraft_pass *pass, const struct dgraft_batch *first)
+{
+    struct dgraft_log *log = &pass->out->log;
+    const struct dgraft_position held = pass->out->snapshot.snapshot.position;
+    if (!log->open || first->restart || first->keep <= held.index) {
+        return; /* it says itself where the log begins */
+    }
+    dgraft_pass_note(pass, first->offset, held.index + 1,
+                     "the log begins later than the newest snapshot ends: entries between them are missing");
+    dgraft_log_begin(log, held);
+    const bool known = first->floor.index == first->keep;
+    dgraft_log_lose(log, (struct dgraft_position){first->keep, known ? first->floor.term : 0});
+}
+
 /* The one broken batch says itself what it did to the log. */
 static enum dgraft_status close_batch(struct dgraft_pass *pass, const struct dgraft_batch *behind)
 {
@@ -148,6 +162,7 @@ static enum dgraft_status close_batch(struct dgraft_pass *pass, const struct dgr
     if (behind->floor.index != last || behind->floor.term == 0) {
         return contradiction(pass, behind);
     }
+    dgraft_pass_begin(pass, batch);
     if (batch->restart) {
         dgraft_salvage_clip(out, 0);
         dgraft_log_begin(&out->log, batch->floor);

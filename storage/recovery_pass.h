@@ -29,6 +29,9 @@ struct dgraft_pass {
 /* Says what is damaged, and where, and returns DAMAGED. */
 enum dgraft_status dgraft_pass_damaged(struct dgraft_pass *pass, uint64_t sequence, uint64_t offset, dgraft_index index,
                                        const char *what);
+
+/* Notes damage that is passed over: the first of it is told. */
+void dgraft_pass_note(struct dgraft_pass *pass, uint64_t offset, dgraft_index index, const char *what);
 enum dgraft_status dgraft_pass_failed(struct dgraft_pass *pass, uint64_t sequence, int error);
 
 /* Finds the term of an entry in force: when the runs do not know it, from the batch that holds it. *term is 0 when it
@@ -44,6 +47,11 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_gap_pass(struct dgraft_pass *pass, uin
  * it should have, becomes its own when it is not known how many are missing. Returns OK, DAMAGED, IO, NO_MEMORY. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_gap_close(struct dgraft_pass *pass, const struct dgraft_batch *behind,
                                                     uint64_t *number);
+
+/* Begins a log whose first segments were dropped with the first batch that is left. What lies between the newest
+ * snapshot and that batch may have been written again in a younger segment, because it was damaged; until that is read,
+ * it is. */
+void dgraft_pass_begin(struct dgraft_pass *pass, const struct dgraft_batch *first);
 
 /* Forgets salvage of entries after keep: they are superseded. */
 void dgraft_salvage_clip(struct dgraft_recovery *recovery, dgraft_index keep);

@@ -368,7 +368,11 @@ static bool members_turned(struct sim_check *check, dgraft_node_id node, const s
     check->counts->of[SIM_COUNT_LEADER_REMOVED] += before->role == DGRAFT_ROLE_LEADER &&
                                                    status->role != DGRAFT_ROLE_LEADER && !member &&
                                                    status->commit >= membership->index;
-    return sim_members_judge(check) && sim_members_in_force(check, node, status->last, membership);
+    if (!sim_members_judge(check)) {
+        return false;
+    }
+    /* The entry that says it may be damaged; then an older one has to do. */
+    return status->repairing || sim_members_in_force(check, node, status->last, membership);
 }
 
 /* What one turn may change. */
@@ -499,4 +503,9 @@ void sim_check_answered(struct sim_check *check, dgraft_node_id node, uint64_t o
 dgraft_index sim_check_read_made(const struct sim_check *check)
 {
     return check->committed_last == 0 ? 0 : check->committed[check->committed_last].command;
+}
+
+void sim_check_reopened(struct sim_check *check, dgraft_node_id node)
+{
+    check->ghosts[node].seen.compacted = (struct dgraft_position){0, 0};
 }

@@ -169,6 +169,9 @@ void sim_check_opened(struct sim_check *check, dgraft_node_id node, const struct
 /* A turn has ended. */
 void sim_check_turned(struct sim_check *check, dgraft_node_id node, const struct dgraft_core_status *status);
 
+/* Its store was opened again in this turn: it tells where its oldest segment begins. */
+void sim_check_reopened(struct sim_check *check, dgraft_node_id node);
+
 /* One command was applied, or one answer given, in the turn before (call after sim_check_turned); machine: the hash of
  * the state machine behind the command. */
 void sim_check_applied(struct sim_check *check, dgraft_node_id node, struct dgraft_position position,

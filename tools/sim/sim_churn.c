@@ -119,7 +119,7 @@ static bool all_settled(const struct sim_run *run, const struct sim_membership *
     for (dgraft_node_id id = 1; id <= run->plan.nodes; id++) {
         const struct sim_ghost *ghost = &run->check.ghosts[id];
         const bool member = dgraft_node_set_has(dgraft_membership_all(&now->membership), id);
-        if (run->nodes[id].changing || (run->nodes[id].driver != NULL && ghost->seen.repairing)) {
+        if (run->nodes[id].changing) {
             return false;
         }
         if (member && (run->nodes[id].driver == NULL || ghost->seen.membership.index != now->position.index ||

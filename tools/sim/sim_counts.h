@@ -104,6 +104,7 @@
     X(SNAPSHOT_BEHIND, "nodes that started with a log that begins behind one")                                         \
     X(SNAPSHOT_PART, "nodes that started with a part of a leader's snapshot")                                          \
     X(LOG_ROTTED, "logs that rotted")                                                                                  \
+    X(REOPENED, "stores opened again because of damage")                                                               \
     X(REPAIRED, "nodes whose damaged entries were had from others")                                                    \
     X(FETCH, "damaged entries asked for")                                                                              \
     X(FETCH_ANSWER, "answers to that")                                                                                 \

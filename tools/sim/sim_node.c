@@ -313,6 +313,7 @@ void sim_node_open(struct sim_node *node)
     check_heard(node);
     sim_snapshots_opened(node, &status);
     node->performing = false;
+    node->reopened_seen = 0;
     node->paused_until_ns = 0;
     node->slept_at_ns = 0;
     node->lease_until_ns = 0;
@@ -428,6 +429,11 @@ void sim_node_turn(struct sim_node *node)
     sim_trace_event(&run->trace, node->id, SIM_EVENT_TURN, shown, sizeof shown);
     count_refused(node, &status);
     sim_snapshots_installed(node, &status);
+    if (status.reopened != node->reopened_seen) {
+        node->reopened_seen = status.reopened;
+        run->counts.of[SIM_COUNT_REOPENED]++;
+        sim_check_reopened(&run->check, node->id);
+    }
     sim_check_turned(&run->check, node->id, &status.core);
     check_heard(node);
     check_sessions(node, &status);

@@ -154,6 +154,7 @@ struct sim_node {
     bool working;           /* work on files is planned */
     struct dgraft_snapshots_stats snapshots_seen;
     bool repairing_seen;
+    uint64_t reopened_seen;
     uint64_t segments_dropped_seen;
     uint32_t installs_healed; /* snapshots taken up since everything healed */
     struct sim_heard *heard;
