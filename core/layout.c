@@ -55,11 +55,11 @@ bool dgraft_core_offsets_valid(const struct dgraft_core *core)
  * leaves room for a stale reply to each besides); grant, refusal, acknowledgement, requests, WRITE, APPLY, ACCEPTED; an
  * acknowledgement, a STORE, an INSTALL, a COMPACT for snapshots; two refusals of one proposal and one UNKNOWN; every
  * read answered and one refused; a TIMEOUT_NOW or a READ_REQUEST and the outcome of one transfer or two, and of two
- * changes; seven notices; a FETCH or the answer to one, a MEND and a REOPEN. To each peer besides a READ_ANSWER and a
+ * changes; seven notices; two FETCHes, the answer to one, a MEND and a REOPEN. To each peer besides a READ_ANSWER and a
  * notice that it lags. */
 static uint32_t actions_max(const struct dgraft_config *config)
 {
-    return (7 + DGRAFT_CORE_CHUNKS) * config->members_max + 7 + 4 + 3 + config->reads_max + 1 + 3 + 2 + 7 + 3;
+    return (7 + DGRAFT_CORE_CHUNKS) * config->members_max + 7 + 4 + 3 + config->reads_max + 1 + 3 + 2 + 7 + 5;
 }
 
 size_t dgraft_actions_size(const struct dgraft_config *config)

@@ -139,6 +139,9 @@ void dgraft_core_recv_pre_vote_request(struct step *step, const struct dgraft_me
 void dgraft_core_recv_vote_request(struct step *step, const struct dgraft_message *message);
 void dgraft_core_recv_vote_reply(struct step *step, const struct dgraft_message *message);
 void dgraft_core_recv_append(struct step *step, const struct dgraft_message *message);
+/* Takes all entries of an append after prev, and cuts off what is there, up to there nothing is compared. Returns
+ * false, with nothing changed, when that cannot be. */
+bool dgraft_core_entries_overwrite(struct step *step, const struct dgraft_append *append);
 void dgraft_core_hear_leader(struct step *step, const struct dgraft_message *message, uint64_t round);
 bool dgraft_core_answer_counts(struct step *step, struct peer *peer, const struct dgraft_message *message,
                                uint64_t round);
@@ -210,8 +213,11 @@ void dgraft_core_compact(struct step *step);
 bool dgraft_core_damage_valid(const struct dgraft_event_start *start);
 void dgraft_core_repair_start(struct dgraft_core *core, const struct dgraft_event_start *start);
 void dgraft_core_damaged(struct step *step);
-/* Returns whether an append may be taken as ever; when not, it has been answered. */
+/* Returns whether an append is to be refused as ever; when not, it has been answered. */
 bool dgraft_core_repair_admits(struct step *step, const struct dgraft_append *append);
+/* Takes entries of the leader's that are to take the place of damage which its log contradicts. Returns false when the
+ * answer is not about that. */
+bool dgraft_core_repair_overwrites(struct step *step, const struct dgraft_message *message);
 /* A snapshot that holds damaged entries is durable. */
 void dgraft_core_repair_snapshot(struct dgraft_core *core);
 /* At the end of a step, behind the WRITE. */

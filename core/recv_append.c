@@ -152,6 +152,32 @@ static bool entries_take(struct step *step, const struct dgraft_append *append, 
     return true;
 }
 
+bool dgraft_core_entries_overwrite(struct step *step, const struct dgraft_append *append)
+{
+    struct dgraft_core *core = step->core;
+    const dgraft_index keep = append->prev.index;
+    uint32_t runs = 0;
+    while (runs < core->runs_count && dgraft_core_run(core, runs)->first <= keep) {
+        runs++;
+    }
+    for (uint32_t i = 0; i < append->count; i++) {
+        runs += i == 0 || append->entries[i].term != append->entries[i - 1].term;
+    }
+    DGRAFT_CORE_ASSERT(keep >= core->commit && keep < core->last.index);
+    if (runs > core->config.runs_max || !dgraft_core_members_can_roll_back(core, keep)) {
+        return false;
+    }
+    truncate_to(core, keep);
+    for (uint32_t i = 0; i < append->count; i++) {
+        dgraft_core_runs_append(core, keep + 1 + i, append->entries[i].term);
+    }
+    step->write_entries = true;
+    step->keep = keep;
+    step->skip = 0;
+    step->count = append->count;
+    return true;
+}
+
 static void append_take(struct step *step, const struct dgraft_append *append)
 {
     struct dgraft_core *core = step->core;

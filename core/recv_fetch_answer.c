@@ -38,6 +38,9 @@ void dgraft_core_recv_fetch_answer(struct step *step, const struct dgraft_messag
     struct dgraft_core *core = step->core;
     const struct dgraft_fetch_answer *answer = &message->u.fetch_answer;
     const dgraft_node_set from = dgraft_node_set_of(message->from);
+    if (core->repairing && dgraft_core_repair_overwrites(step, message)) {
+        return;
+    }
     struct dgraft_damage_status *asked = core->damage_count == 0 ? NULL : &core->damage[core->fetch_nth];
     if (asked == NULL || core->mending || core->reopen_due || answer->first < asked->damage.first ||
         answer->first > asked->damage.last || !dgraft_position_equal(answer->anchor, asked->damage.anchor)) {

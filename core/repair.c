@@ -7,7 +7,8 @@
  * when nothing is damaged any more the store is opened anew (REOPEN).
  *
  * Nothing is thrown away because nobody has it: it may have been acknowledged, and be on a disk that is away just now.
- * Only what a leader's log contradicts goes, in one write with the leader's entries that take its place:
+ * Only what a leader's log contradicts goes, in one write with the leader's entries that take its place (they are
+ * fetched like others, from it, up to the one that contradicts):
  *   1. 1, 2 and 3 hold entry 5 of term 1; it is committed. It rots at 1 and at 2.
  *   2. If 1 simply cut its log to 4, it could vote for 4, whose log ends there; 2 as well.
  *   3. 4 leads and writes another entry 5: a committed one is lost.
@@ -112,42 +113,53 @@ static bool contradicts(const struct dgraft_core *core, const struct dgraft_entr
     return damage != NULL ? entry->term > damage->anchor.term : known != 0 && known != entry->term;
 }
 
-/* Returns how many runs of terms begin at or before index, and how many more the entries make. */
-static uint32_t runs_with(const struct dgraft_core *core, dgraft_index keep, const struct dgraft_entry *entries,
-                          uint32_t count)
+/* Looks whether the append proves that the leader's log parts from this one. If so, what is damaged before the proof
+ * may still be the leader's own entries, and acknowledged here: all of it, up to the proof, must come in one piece
+ * before any of it may go. An append may be too small for that; so it is fetched. */
+static void look_for_proof(struct dgraft_core *core, const struct dgraft_append *append, dgraft_index intact)
 {
-    uint32_t runs = 0;
-    while (runs < core->runs_count && dgraft_core_run(core, runs)->first <= keep) {
-        runs++;
+    const bool joins = append->prev.index <= intact || core->verified >= intact || intact <= core->commit;
+    if (core->mending || !joins || core->proof_term == core->term) {
+        return;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        runs += i == 0 || entries[i].term != entries[i - 1].term;
-    }
-    return runs;
-}
-
-/* Returns whether the append proves that the leader's log parts from this one, and carries all that stands in the place
- * of what goes: up to the proof at least. What is before the proof, and damaged, may be the leader's own entries, which
- * were acknowledged: they go and come in one write. */
-static bool overwrites(const struct dgraft_core *core, const struct dgraft_append *append)
-{
-    const dgraft_index first = core->damage_count > 0 ? core->damage[0].damage.first : core->last.index + 1;
-    const dgraft_index prev = append->prev.index;
-    if (core->mending || core->reopen_due || first <= core->commit || prev >= first) {
-        return false;
-    }
-    uint32_t same = 0;
-    while (same < append->count && prev + 1 + same < first &&
-           !contradicts(core, &append->entries[same])) { /* known, and equal; or committed */
-        same++;
-    }
-    for (uint32_t i = same; i < append->count; i++) {
-        if (contradicts(core, &append->entries[i])) {
-            return dgraft_core_members_can_roll_back(core, prev + same) &&
-                   runs_with(core, prev + same, append->entries + same, append->count - same) <= core->config.runs_max;
+    for (uint32_t i = 0; i < append->count; i++) {
+        const struct dgraft_entry *entry = &append->entries[i];
+        const dgraft_index first = dgraft_core_min(entry->index, intact + 1);
+        if (contradicts(core, entry) && first > core->commit) {
+            core->proof =
+                (struct dgraft_fetch){.first = first, .last = entry->index, .anchor = {entry->index, entry->term}};
+            core->proof_term = core->term;
+            core->fetch_at_ns = core->now_ns;
+            return;
         }
     }
-    return false;
+}
+
+bool dgraft_core_repair_overwrites(struct step *step, const struct dgraft_message *message)
+{
+    struct dgraft_core *core = step->core;
+    const struct dgraft_fetch_answer *answer = &message->u.fetch_answer;
+    if (core->proof_term != core->term || message->from != core->leader || message->term != core->term ||
+        answer->verdict != DGRAFT_FETCH_HAVE || answer->first != core->proof.first ||
+        !dgraft_position_equal(answer->anchor, core->proof.anchor)) {
+        return false;
+    }
+    const struct dgraft_append append = {
+        .prev = {answer->first - 1, 0}, .entries = answer->entries, .count = answer->count};
+    for (uint32_t i = 0; i < append.count; i++) {
+        const dgraft_term before = i == 0 ? dgraft_core_term_at(core, append.prev.index) : append.entries[i - 1].term;
+        if (append.entries[i].index != answer->first + i || append.entries[i].term < dgraft_core_max(before, 1) ||
+            append.entries[i].term > core->term) {
+            return false;
+        }
+    }
+    if (core->mending || core->reopen_due || append.prev.index < core->commit ||
+        append.prev.index >= core->last.index || append.prev.index + append.count < core->proof.last ||
+        !dgraft_core_entries_overwrite(step, &append)) {
+        return false;
+    }
+    reopen(core, 0); /* behind the WRITE of this step */
+    return true;
 }
 
 bool dgraft_core_repair_admits(struct step *step, const struct dgraft_append *append)
@@ -163,16 +175,13 @@ bool dgraft_core_repair_admits(struct step *step, const struct dgraft_append *ap
         core->ack_due = true;
         return false;
     }
+    if (prev <= intact && !known) {
+        return true; /* a mismatch like any other */
+    }
+    look_for_proof(core, append, intact);
     if (prev > intact) {
         refuse(core, append, intact, DGRAFT_REFUSE_MISMATCH); /* so that it shows whether the logs part there */
         return false;
-    }
-    if (!known) {
-        return true; /* a mismatch like any other */
-    }
-    if (overwrites(core, append)) {
-        reopen(core, 0); /* behind the WRITE of this step */
-        return true;
     }
     dgraft_index same = dgraft_core_min(dgraft_core_max(prev, dgraft_core_min(core->commit, end)), intact);
     while (same < dgraft_core_min(end, intact) &&
@@ -251,6 +260,10 @@ static void fetch(struct step *step)
         receivers = dgraft_node_set_of(core->peers[core->fetch_slot++].id);
     } else if (core->leader != 0) { /* who the members are is damaged, too: somebody leads */
         receivers = dgraft_node_set_of(core->leader);
+    }
+    if (core->proof_term == core->term && core->leader != 0) {
+        dgraft_core_emit_send(step, dgraft_node_set_of(core->leader), DGRAFT_MESSAGE_FETCH)->message.u.fetch =
+            core->proof;
     }
     if (receivers != 0) {
         const struct dgraft_damage *damage = &core->damage[core->fetch_nth].damage;

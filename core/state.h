@@ -234,11 +234,13 @@ struct dgraft_core {
     uint32_t remote_reads; /* peers whose READ_REQUEST waits */
 
     /* Entries that are damaged (repair.c). */
-    bool repairing;      /* some are, or were: it ends with REOPEN */
-    bool reopen_due;     /* once reopen_seq is durable */
-    bool reopen_asked;   /* the action went out */
-    bool mending;        /* a MEND is under way: mend_seq, up to mend_last */
-    dgraft_index intact; /* nothing behind it is acknowledged or applied while repairing */
+    bool repairing;            /* some are, or were: it ends with REOPEN */
+    bool reopen_due;           /* once reopen_seq is durable */
+    bool reopen_asked;         /* the action went out */
+    struct dgraft_fetch proof; /* its anchor contradicts this log: what is to take its place; first 0: none */
+    dgraft_term proof_term;    /* of the leader whose log it is */
+    bool mending;              /* a MEND is under way: mend_seq, up to mend_last */
+    dgraft_index intact;       /* nothing behind it is acknowledged or applied while repairing */
     uint64_t reopen_seq;
     uint64_t mend_seq;
     struct dgraft_position mend_first;

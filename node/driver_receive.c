@@ -86,6 +86,11 @@ static void take_peer_frame(struct dgraft_driver *driver, const struct dgraft_fr
             leave_entries(&event.u.receive.u.append);
         }
     }
+    if (frame->message.type == DGRAFT_MESSAGE_FETCH_ANSWER &&
+        !dgraft_window_reserve(&driver->window, (size_t)frame->message.u.fetch_answer.count + 1)) {
+        dgraft_driver_refuse(driver, DGRAFT_REFUSAL_MEMORY, &datagram->source);
+        return;
+    }
     if (frame->message.type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK || frame->message.type == DGRAFT_MESSAGE_FETCH_ANSWER) {
         driver->frame_records = frame->records;
         driver->frame_buffer = datagram->buffer;

@@ -91,7 +91,7 @@ void dgraft_driver_send_fetched(struct dgraft_driver *driver, const struct dgraf
     }
     if (answer->verdict == DGRAFT_FETCH_HAVE) {
         struct dgraft_why why;
-        size_t room = DRIVER_FRAGMENTED_BYTES;
+        size_t room = dgraft_record_bytes(driver->options.core.entry_bytes_max) + 65536; /* as the largest append */
         size_t used = 0;
         enum dgraft_status status = DGRAFT_STATUS_TOO_LARGE;
         for (int i = 0; i < 2 && status == DGRAFT_STATUS_TOO_LARGE; i++) {

@@ -226,37 +226,68 @@ Test(repair, entries_of_a_leader_that_prove_nothing_cut_nothing_off)
     rig_close(&rig);
 }
 
-/* The leader's 5 is of term 4; the log here went on to (7, 2) and (9, 3): it is not the leader's from 5 on. */
-Test(repair, a_leader_that_proves_another_log_overwrites_in_one_write)
+/* Answers the FETCH of what is to take the damage's place with entries 5 and 6 of term `common`, and 7 of term 4. */
+static void give_the_leaders(struct rig *rig, dgraft_term common, uint32_t count)
 {
-    struct rig rig;
-    open_damaged(&rig, 5, 6, 4);
-    append(&rig, 4, (struct dgraft_position){4, 2}, 2, 4, 4);
-    const struct dgraft_core_status status = rig_status(&rig);
-    cr_assert_eq(status.last.index, 6u);
-    cr_assert_eq(status.last.term, 4u);
-    cr_assert_not_null(rig_action(&rig, DGRAFT_ACTION_REOPEN, 0), "when that is durable");
-    rig_close(&rig);
+    struct dgraft_entry entries[3] = {{.index = 5, .term = common, .kind = DGRAFT_ENTRY_COMMAND},
+                                      {.index = 6, .term = common, .kind = DGRAFT_ENTRY_COMMAND},
+                                      {.index = 7, .term = 4, .kind = DGRAFT_ENTRY_COMMAND}};
+    struct dgraft_message message = answer(2, DGRAFT_FETCH_HAVE, 5, (struct dgraft_position){7, 4});
+    message.term = 4;
+    message.u.fetch_answer.entries = entries;
+    message.u.fetch_answer.count = count;
+    rig_receive(rig, message);
 }
 
-/* The proof lies behind entries that may be the same: (5, 2) and (6, 2) may be what is damaged here, and acknowledged.
- * The append brings them again, up to the proof, so nothing is missing at any moment. */
-Test(repair, what_may_be_the_same_comes_with_the_proof)
+/* The leader's 7 is of term 4, the one here of term 2: from 7 on, at the latest, the logs part. But 5 and 6 of term 2
+ * may be the very entries that are damaged here, and acknowledged. They must not be missing at any moment. */
+Test(repair, what_a_leader_contradicts_goes_when_all_that_takes_its_place_is_here)
 {
     struct rig rig;
-    struct dgraft_entry entries[3] = {{.index = 5, .term = 2, .kind = DGRAFT_ENTRY_COMMAND},
-                                      {.index = 6, .term = 2, .kind = DGRAFT_ENTRY_COMMAND},
-                                      {.index = 7, .term = 4, .kind = DGRAFT_ENTRY_COMMAND}};
-    struct dgraft_message message = {.type = DGRAFT_MESSAGE_APPEND, .from = 2, .term = 4};
     open_damaged(&rig, 5, 6, 4);
-    message.u.append = (struct dgraft_append){.prev = {4, 2}, .commit = 4, .round = 1, .entries = entries, .count = 3};
-    rig_receive(&rig, message);
+    append(&rig, 4, (struct dgraft_position){4, 2}, 2, 2, 4); /* 5 and 6: they prove nothing */
+    append(&rig, 4, (struct dgraft_position){6, 2}, 1, 4, 4);
+    cr_assert_eq(rig_status(&rig).last.index, 9u, "an append by itself cuts nothing off");
+    rig_wake_at(&rig, rig.actions->wake_at_ns);
+    const struct dgraft_action_send *send = rig_sent(&rig, DGRAFT_MESSAGE_FETCH, 2);
+    cr_assert_not_null(send);
+    cr_assert_eq(send->message.u.fetch.first, 5u);
+    cr_assert_eq(send->message.u.fetch.last, 7u);
+    give_the_leaders(&rig, 2, 2);
+    cr_assert_eq(rig_status(&rig).last.index, 9u, "7 is not here yet");
+    give_the_leaders(&rig, 2, 3);
     const struct dgraft_action *write = rig_action(&rig, DGRAFT_ACTION_WRITE, 0);
     cr_assert_not_null(write);
     cr_assert_eq(write->u.write.keep, 4u);
     cr_assert_eq(write->u.write.count, 3u);
+    cr_assert_null(rig_action(&rig, DGRAFT_ACTION_REOPEN, 0));
     rig_durable(&rig);
     cr_assert_not_null(rig_action(&rig, DGRAFT_ACTION_REOPEN, 0));
+    rig_close(&rig);
+}
+
+/* Terms never fall: an entry of term 4 at 5 leaves no place for (7, 2) behind it. */
+Test(repair, a_later_term_within_the_damage_is_proof_enough)
+{
+    struct rig rig;
+    open_damaged(&rig, 5, 6, 4);
+    append(&rig, 4, (struct dgraft_position){4, 2}, 1, 4, 4);
+    rig_wake_at(&rig, rig.actions->wake_at_ns);
+    const struct dgraft_action_send *send = rig_sent(&rig, DGRAFT_MESSAGE_FETCH, 2);
+    cr_assert_not_null(send);
+    cr_assert_eq(send->message.u.fetch.last, 5u);
+    rig_close(&rig);
+}
+
+/* What one leader's log proves, another one's entries do not take the place of. */
+Test(repair, a_proof_ends_with_the_term_of_its_leader)
+{
+    struct rig rig;
+    open_damaged(&rig, 5, 6, 4);
+    append(&rig, 4, (struct dgraft_position){4, 2}, 3, 4, 4);
+    append(&rig, 5, (struct dgraft_position){4, 2}, 0, 0, 4);
+    give_the_leaders(&rig, 4, 3);
+    cr_assert_eq(rig_status(&rig).last.index, 9u);
     rig_close(&rig);
 }
 
