@@ -149,6 +149,7 @@ bool sim_node_format(struct sim_run *run, dgraft_node_id id)
 bool sim_node_replace_disk(struct sim_node *node)
 {
     sim_disk_close(node->disk);
+    node->rotted = false;
     sim_check_wiped(&node->run->check, node->id, 0);
     /* As somebody does who knows that it has lost everything; or, once in a while, as its first operator did: but two
      * founders of three who begin again are a cluster of their own, and nothing tells them from the first day's. */
@@ -343,6 +344,14 @@ void sim_node_plan_turn(struct sim_node *node, uint64_t at_ns)
     sim_later(run, at_ns - run->now_ns, SIM_PLAN_TURN, node->id, ++node->turn_number, NULL);
 }
 
+/* What is damaged has rotted: a crash damages nothing that was acknowledged. */
+static void check_damage(struct sim_node *node, const struct dgraft_driver_status *status)
+{
+    if ((status->damage_found || status->core.repairing) && !node->rotted) {
+        sim_check_fail(&node->run->check, "node %u finds its log damaged, and its disk did nothing wrong", node->id);
+    }
+}
+
 static void count_refused(struct sim_node *node, const struct dgraft_driver_status *status)
 {
     uint64_t refused = 0;
@@ -428,6 +437,7 @@ void sim_node_turn(struct sim_node *node)
                                (uint64_t)status.core.role};
     sim_trace_event(&run->trace, node->id, SIM_EVENT_TURN, shown, sizeof shown);
     count_refused(node, &status);
+    check_damage(node, &status);
     sim_snapshots_installed(node, &status);
     if (status.reopened != node->reopened_seen) {
         node->reopened_seen = status.reopened;

@@ -63,6 +63,7 @@ void sim_rot(struct sim_node *node)
     for (uint64_t i = begin; i < begin + bytes && i < end; i++) {
         sim_disk_rot(node->disk, path, i, (uint32_t)sim_random_below(&run->rot_random, 8));
     }
+    node->rotted = true;
     run->counts.of[SIM_COUNT_LOG_ROTTED]++;
     sim_trace_line(&run->trace, node->id, "%s rots at %" PRIu64 ", %" PRIu64 " bytes", path, begin, bytes);
 }

@@ -155,6 +155,7 @@ struct sim_node {
     struct dgraft_snapshots_stats snapshots_seen;
     bool repairing_seen;
     uint64_t reopened_seen;
+    bool rotted; /* its log */
     uint64_t segments_dropped_seen;
     uint32_t installs_healed; /* snapshots taken up since everything healed */
     struct sim_heard *heard;

@@ -345,6 +345,7 @@ struct dgraft_driver_status {
     uint64_t proposals;   /* taken since the start */
     uint64_t proposals_waiting;
     uint64_t cache_bytes;
+    bool damage_found; /* when the store was opened last; also when it was mended since */
     uint64_t reopened; /* how often the store was opened again, because something was damaged */
     uint64_t turns;
     uint64_t steps;

@@ -350,7 +350,7 @@ const char *rig_log_differs(struct dgraft_storage *storage, const struct rig_log
 {
     struct dgraft_found found;
     dgraft_storage_found(storage, &found);
-    return found.damage_count > 0 ? "entries are damaged" : log_differs_in_memory_of_its_own(storage, log);
+    return found.damage_found[0] != '\0' ? "damage was met" : log_differs_in_memory_of_its_own(storage, log);
 }
 
 const char *rig_differs_beside_damage(struct dgraft_storage *storage, const struct rig_log *log)

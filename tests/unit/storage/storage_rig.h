@@ -63,7 +63,8 @@ struct dgraft_snapshot rig_snapshot_of(struct dgraft_position position);
 enum dgraft_status rig_store_snapshot(struct dgraft_storage *storage, enum dgraft_snapshot_draft which,
                                       struct dgraft_position position, size_t until);
 
-/* Returns NULL when the store holds exactly this log and this term and vote; otherwise what differs. */
+/* Returns NULL when the store holds exactly this log and this term and vote, and its opening met no damage; otherwise
+ * what differs. */
 const char *rig_differs(struct dgraft_storage *storage, const struct rig_log *log);
 
 /* The same where entries may be damaged: all others are as they should be, and what lies behind them is told rightly.
