@@ -152,10 +152,10 @@ struct dgraft_driver {
     /* Received entries that take the place of damaged ones: their write waits, or is under way. */
     struct driver_mend mend;
     bool damaged;     /* an entry could not be read: the core is to hear of it */
-    bool damage_told;              /* it has heard: nothing more is read before the store is opened again */
+    bool damage_told; /* it has heard: nothing more is read before the store is opened again */
     bool mend_failed; /* for want of memory */
     struct dgraft_why damaged_why;
-    bool reopen;                   /* the store is to be opened again */
+    bool reopen; /* the store is to be opened again */
     uint64_t reopened;
     uint32_t reopened_for_nothing; /* in a row: nothing was damaged then */
     pthread_rwlock_t store_lock;   /* `storage` becomes another one; whoever prepares segments holds it meanwhile */

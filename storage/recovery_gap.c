@@ -132,12 +132,6 @@ static enum dgraft_status cut_to(struct dgraft_pass *pass, dgraft_index keep)
     return status;
 }
 
-static enum dgraft_status contradiction(struct dgraft_pass *pass, const struct dgraft_batch *behind)
-{
-    return dgraft_pass_damaged(pass, pass->scan.sequence, behind->offset, behind->floor.index,
-                               "what this batch says of the log before it cannot be, so far as that can be read");
-}
-
 void dgraft_pass_begin(struct dgraft_pass *pass, const struct dgraft_batch *first)
 {
     struct dgraft_log *log = &pass->out->log;
@@ -145,23 +139,17 @@ void dgraft_pass_begin(struct dgraft_pass *pass, const struct dgraft_batch *firs
     if (!log->open || first->restart || first->keep <= held.index) {
         return; /* it says itself where the log begins */
     }
-    dgraft_pass_note(pass, first->offset, held.index + 1,
-                     "the log begins later than the newest snapshot ends: entries between them are missing");
     dgraft_log_begin(log, held);
     const bool known = first->floor.index == first->keep;
     dgraft_log_lose(log, (struct dgraft_position){first->keep, known ? first->floor.term : 0});
 }
 
-/* The one broken batch says itself what it did to the log. */
-static enum dgraft_status close_batch(struct dgraft_pass *pass, const struct dgraft_batch *behind)
+/* The one broken batch did to the log what its header says. */
+static enum dgraft_status lose_batch(struct dgraft_pass *pass, struct dgraft_position floor)
 {
     struct dgraft_recovery *out = pass->out;
     const struct dgraft_batch *batch = &pass->gap.batch;
-    const dgraft_index last = batch->mends ? batch->keep : batch->keep + batch->count;
     enum dgraft_status status = DGRAFT_OK;
-    if (behind->floor.index != last || behind->floor.term == 0) {
-        return contradiction(pass, behind);
-    }
     dgraft_pass_begin(pass, batch);
     if (batch->restart) {
         dgraft_salvage_clip(out, 0);
@@ -171,58 +159,63 @@ static enum dgraft_status close_batch(struct dgraft_pass *pass, const struct dgr
     } else {
         status = cut_to(pass, batch->keep);
     }
-    if (status == DGRAFT_OK && batch->mends) {
-        out->log.last = behind->floor;
-    } else if (status == DGRAFT_OK) {
-        dgraft_log_lose(&out->log, behind->floor);
-    }
-    if (status == DGRAFT_OK) {
-        out->log.newest = *batch;
-        out->log.commit = batch->commit > out->log.commit ? batch->commit : out->log.commit;
-    }
-    return status;
-}
-
-/* Nobody says what happened to the log in between. */
-static enum dgraft_status close_lost(struct dgraft_pass *pass, const struct dgraft_batch *behind)
-{
-    struct dgraft_log *log = &pass->out->log;
-    const struct dgraft_position floor = behind->floor;
-    const struct dgraft_position held = pass->out->snapshot.snapshot.position;
-    dgraft_term term = 0;
-    if (floor.index == 0 || floor.term == 0) {
-        return contradiction(pass, behind);
-    }
-    log->newest.number = pass->number; /* what is written next follows the batch before this one, whatever it was */
-    log->newest.checksum = pass->chain;
-    if (log->open) { /* nothing was read: what a snapshot holds, the log may lack */
-        dgraft_log_begin(log, floor.index <= held.index ? floor : held);
-        if (floor.index > held.index) {
-            dgraft_log_lose(log, floor);
-        }
-        return DGRAFT_OK;
-    }
-    enum dgraft_status status = dgraft_pass_term(pass, floor.index, &term);
     if (status != DGRAFT_OK) {
         return status;
     }
-    if (floor.index <= log->last.index && term == floor.term) {
-        return cut_to(pass, floor.index);
+    if (batch->mends) {
+        out->log.last = floor;
+    } else {
+        dgraft_log_lose(&out->log, floor);
     }
-    dgraft_index kept = log->last.index;
-    if (floor.index <= kept || floor.term != log->last.term) {
-        kept = log->commit > log->base.index ? log->commit : log->base.index;
-        status = kept < floor.index ? cut_to(pass, kept) : contradiction(pass, behind);
-    }
-    if (status == DGRAFT_OK) {
+    out->log.newest = *batch;
+    out->log.commit = batch->commit > out->log.commit ? batch->commit : out->log.commit;
+    return DGRAFT_OK;
+}
+
+/* Nothing was read yet of a log whose beginning was dropped: what a snapshot holds, it may lack. */
+static void lose_beginning(struct dgraft_log *log, struct dgraft_position held, struct dgraft_position floor)
+{
+    dgraft_log_begin(log, floor.index <= held.index ? floor : held);
+    if (floor.index > held.index) {
         dgraft_log_lose(log, floor);
     }
+}
+
+/* What is known committed of the log that was read. */
+static dgraft_index committed(const struct dgraft_log *log)
+{
+    return log->commit > log->base.index ? log->commit : log->base.index;
+}
+
+/* Asks the table what a header behind the gap says of the log before it. */
+static enum dgraft_status ask(struct dgraft_pass *pass, const struct dgraft_batch *behind, bool lost,
+                              enum dgraft_gap_verdict *verdict)
+{
+    const struct dgraft_log *log = &pass->out->log;
+    const struct dgraft_batch *batch = &pass->gap.batch;
+    const struct dgraft_position floor = behind->floor;
+    const dgraft_index said = batch->mends ? batch->keep : batch->keep + batch->count;
+    dgraft_term term = 0;
+    const bool compared = lost && !behind->restart && !log->open && floor.index <= log->last.index;
+    const enum dgraft_status status = compared ? dgraft_pass_term(pass, floor.index, &term) : DGRAFT_OK;
+    const struct dgraft_gap_facts facts = {
+        .followed = true,
+        .anew = behind->restart,
+        .one_batch = !lost,
+        .as_said = floor.index == said && floor.term != 0,
+        .held = compared && term != 0 && term == floor.term,
+        .lengthened = floor.index > log->last.index && floor.term == log->last.term && floor.term != 0,
+        .uncommitted = floor.index > committed(log) && floor.term != 0,
+    };
+    *verdict = dgraft_decide_gap(&facts);
     return status;
 }
 
 enum dgraft_status dgraft_gap_close(struct dgraft_pass *pass, const struct dgraft_batch *behind, uint64_t *number)
 {
+    struct dgraft_log *log = &pass->out->log;
     const bool lost = pass->gap.lost;
+    enum dgraft_gap_verdict verdict = DGRAFT_GAP_REFUSE;
     if (lost && behind->number > *number) {
         *number = behind->number;
     }
@@ -232,11 +225,41 @@ enum dgraft_status dgraft_gap_close(struct dgraft_pass *pass, const struct dgraf
     }
     pass->gap.open = false;
     pass->gap.lost = false;
-    pass->out->log.cut = true; /* also when nothing of the log is lost: nobody can walk over a broken batch */
-    if (behind->restart) {
-        return DGRAFT_OK; /* no matter what was before */
+    log->cut = true; /* also when nothing of the log is lost: nobody can walk over a broken batch */
+    enum dgraft_status status = ask(pass, behind, lost, &verdict);
+    if (status != DGRAFT_OK) {
+        return status;
     }
-    return lost ? close_lost(pass, behind) : close_batch(pass, behind);
+    if (lost) { /* what is written next follows the batch before this one, whatever it was */
+        log->newest.number = pass->number;
+        log->newest.checksum = pass->chain;
+    }
+    switch (verdict) {
+    case DGRAFT_GAP_ANEW:
+        return DGRAFT_OK;
+    case DGRAFT_GAP_BATCH:
+        return lose_batch(pass, behind->floor);
+    case DGRAFT_GAP_CUT:
+        return cut_to(pass, behind->floor.index);
+    case DGRAFT_GAP_TAIL:
+        dgraft_log_lose(log, behind->floor);
+        return DGRAFT_OK;
+    case DGRAFT_GAP_COMMITTED:
+        if (log->open) {
+            lose_beginning(log, pass->out->snapshot.snapshot.position, behind->floor);
+            return DGRAFT_OK;
+        }
+        status = cut_to(pass, committed(log));
+        if (status == DGRAFT_OK) {
+            dgraft_log_lose(log, behind->floor);
+        }
+        return status;
+    case DGRAFT_GAP_REFUSE:
+    case DGRAFT_GAP_UNKNOWN:
+        break;
+    }
+    return dgraft_pass_damaged(pass, pass->scan.sequence, behind->offset, behind->floor.index,
+                               "what this batch says of the log before it cannot be, so far as that can be read");
 }
 
 /* Steps over a broken batch whose header is good. */

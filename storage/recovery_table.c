@@ -18,6 +18,26 @@ enum dgraft_batch_verdict dgraft_decide_batch(const struct dgraft_batch_facts *f
     return DGRAFT_BATCH_DAMAGED;
 }
 
+enum dgraft_gap_verdict dgraft_decide_gap(const struct dgraft_gap_facts *facts)
+{
+    if (!facts->followed) {
+        return DGRAFT_GAP_UNKNOWN;
+    }
+    if (facts->anew) {
+        return DGRAFT_GAP_ANEW;
+    }
+    if (facts->one_batch) {
+        return facts->as_said ? DGRAFT_GAP_BATCH : DGRAFT_GAP_REFUSE;
+    }
+    if (facts->held) {
+        return DGRAFT_GAP_CUT; /* Log Matching: what lies before is the same */
+    }
+    if (facts->lengthened) {
+        return DGRAFT_GAP_TAIL; /* one leader's log, in which nothing that lies before is ever replaced */
+    }
+    return facts->uncommitted ? DGRAFT_GAP_COMMITTED : DGRAFT_GAP_REFUSE;
+}
+
 enum dgraft_segment_verdict dgraft_decide_segment(const struct dgraft_segment_facts *facts)
 {
     if (facts->header == DGRAFT_REFUSAL_VERSION) {

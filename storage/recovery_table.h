@@ -31,6 +31,30 @@ enum dgraft_batch_verdict {
 
 enum dgraft_batch_verdict dgraft_decide_batch(const struct dgraft_batch_facts *facts);
 
+/* What is known where batches are damaged: F is the last position that the first good header behind them states, S the
+ * log before them. */
+struct dgraft_gap_facts {
+    bool followed;    /* there is such a header */
+    bool anew;        /* its batch begins the log anew */
+    bool one_batch;   /* only one is damaged, and its own header is good */
+    bool as_said;     /* F is what that header says the log was then */
+    bool held;        /* S holds F */
+    bool lengthened;  /* F lies behind S's last entry, and is of the same term */
+    bool uncommitted; /* F lies behind all that is known committed */
+};
+
+enum dgraft_gap_verdict {
+    DGRAFT_GAP_ANEW = 1,      /* what was before does not matter */
+    DGRAFT_GAP_BATCH = 2,     /* the damaged batch says what it did: its records are lost */
+    DGRAFT_GAP_CUT = 3,       /* the log was cut to F: nothing is lost */
+    DGRAFT_GAP_TAIL = 4,      /* all behind S, up to F, is lost */
+    DGRAFT_GAP_COMMITTED = 5, /* all behind what is known committed, up to F, is lost */
+    DGRAFT_GAP_REFUSE = 6,    /* it contradicts itself */
+    DGRAFT_GAP_UNKNOWN = 7    /* the log's last position is lost: refuse */
+};
+
+enum dgraft_gap_verdict dgraft_decide_gap(const struct dgraft_gap_facts *facts);
+
 struct dgraft_segment_facts {
     enum dgraft_refusal header;
     bool newest;     /* no segment of a higher sequence is there */

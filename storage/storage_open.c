@@ -324,6 +324,23 @@ static enum dgraft_status prove_mark(struct dgraft_storage *storage, const struc
     return result < 0 ? dgraft_why_errno(why, &storage->disk, "sync", name, result) : DGRAFT_OK;
 }
 
+/* Notes what is damaged, now that it is known what of it matters. */
+static enum dgraft_status tell_damage(struct dgraft_storage *storage, struct dgraft_why *why)
+{
+    struct dgraft_why *found = &storage->damage_found;
+    const bool told = dgraft_storage_note_damage(storage);
+    if (storage->damage_count > 0 && found->text[0] == '\0') {
+        (void)dgraft_why_set(found, DGRAFT_STATUS_DAMAGED,
+                             "%.160s, index %" PRIu64 ": missing: neither the log nor a snapshot holds it",
+                             storage->directory, storage->damage[0].first);
+    }
+    if (!told) {
+        return dgraft_why_set(why, DGRAFT_STATUS_DAMAGED, "%.300s, and the entry behind it cannot be read either. %s",
+                              found->text, DGRAFT_REMEDY_DAMAGE);
+    }
+    return DGRAFT_OK;
+}
+
 static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraft_recovery *recovery,
                                     struct dgraft_why *why)
 {
@@ -373,11 +390,7 @@ static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraf
     storage->save_lost = recovery->choice.lost;
     storage->wall_clock_ns = storage->log.newest.wall_clock_ns;
     storage->segments = storage->writer.sequence;
-    if (!dgraft_storage_note_damage(storage)) {
-        return dgraft_why_set(why, DGRAFT_STATUS_DAMAGED, "%.300s, and the entry behind it cannot be read either. %s",
-                              recovery->damage.text, DGRAFT_REMEDY_DAMAGE);
-    }
-    return DGRAFT_OK;
+    return tell_damage(storage, why);
 }
 
 enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, const char *directory,

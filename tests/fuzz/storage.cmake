@@ -1,4 +1,4 @@
-set(storage_fuzz_rig storage_input.c storage_scenes.c ../unit/storage/memory_fs.c ../unit/storage/storage_rig.c)
+set(storage_fuzz_rig storage_input.c storage_scenes.c ../unit/storage/memory_fs.c ../unit/storage/memory_crash.c ../unit/storage/storage_rig.c)
 set(storage_fuzz_includes "${PROJECT_SOURCE_DIR}/storage" "${PROJECT_SOURCE_DIR}/tests/unit/storage")
 dgraft_fuzzer(batch INPUT_BYTES_MAX 4096 SOURCES fuzz_batch.c RIG ${storage_fuzz_rig}
               LINKS dgraft::storage INCLUDES ${storage_fuzz_includes})

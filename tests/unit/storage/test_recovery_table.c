@@ -50,6 +50,43 @@ Test(recovery_table, every_batch_has_one_verdict)
     }
 }
 
+struct gap_row {
+    enum answer followed, anew, one_batch, as_said, held, lengthened, uncommitted;
+    enum dgraft_gap_verdict verdict;
+};
+
+static const struct gap_row gap_rows[] = {
+    {NO, ANY, ANY, ANY, ANY, ANY, ANY, DGRAFT_GAP_UNKNOWN}, {YES, YES, ANY, ANY, ANY, ANY, ANY, DGRAFT_GAP_ANEW},
+    {YES, NO, YES, YES, ANY, ANY, ANY, DGRAFT_GAP_BATCH},   {YES, NO, YES, NO, ANY, ANY, ANY, DGRAFT_GAP_REFUSE},
+    {YES, NO, NO, ANY, YES, ANY, ANY, DGRAFT_GAP_CUT},      {YES, NO, NO, ANY, NO, YES, ANY, DGRAFT_GAP_TAIL},
+    {YES, NO, NO, ANY, NO, NO, YES, DGRAFT_GAP_COMMITTED},  {YES, NO, NO, ANY, NO, NO, NO, DGRAFT_GAP_REFUSE},
+};
+
+Test(recovery_table, every_damage_that_is_followed_by_something_has_one_verdict)
+{
+    for (unsigned bits = 0; bits < 128; bits++) {
+        const struct dgraft_gap_facts facts = {.followed = (bits & 1) != 0,
+                                               .anew = (bits & 2) != 0,
+                                               .one_batch = (bits & 4) != 0,
+                                               .as_said = (bits & 8) != 0,
+                                               .held = (bits & 16) != 0,
+                                               .lengthened = (bits & 32) != 0,
+                                               .uncommitted = (bits & 64) != 0};
+        unsigned matched = 0;
+        for (size_t i = 0; i < sizeof gap_rows / sizeof gap_rows[0]; i++) {
+            const struct gap_row *row = &gap_rows[i];
+            if (matches(row->followed, facts.followed) && matches(row->anew, facts.anew) &&
+                matches(row->one_batch, facts.one_batch) && matches(row->as_said, facts.as_said) &&
+                matches(row->held, facts.held) && matches(row->lengthened, facts.lengthened) &&
+                matches(row->uncommitted, facts.uncommitted)) {
+                matched++;
+                cr_assert_eq(dgraft_decide_gap(&facts), row->verdict, "facts %u", bits);
+            }
+        }
+        cr_assert_eq(matched, 1, "facts %u", bits);
+    }
+}
+
 enum header_look { GOOD, NEWER, NONSENSE, UNREADABLE };
 
 struct segment_row {
