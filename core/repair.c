@@ -234,6 +234,9 @@ static void shrink(struct dgraft_core *core)
 static void mended(struct dgraft_core *core)
 {
     core->mending = false;
+    if (core->reopen_due) {
+        return; /* something else opens the store again, and it will tell */
+    }
     shrink(core);
     core->fetch_nth = core->fetch_nth < core->damage_count ? core->fetch_nth : 0;
     core->fetch_at_ns = core->now_ns; /* the same peer is asked on */
