@@ -368,6 +368,7 @@ static bool judge_header(struct dgraft_inspect_pass *pass, const char *path,
     case DGRAFT_SEGMENT_SPARE:
         return false;
     case DGRAFT_SEGMENT_DAMAGED:
+    case DGRAFT_SEGMENT_LOST:
         dgraft_inspect_lose(pass);
         dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE, "the segment's header: %s",
                             facts.header == DGRAFT_ACCEPT ? "it is that of another segment: the file was renamed"

@@ -29,11 +29,11 @@ static enum dgraft_status describe(struct dgraft_pass *pass, uint64_t sequence, 
 
 void dgraft_pass_note(struct dgraft_pass *pass, uint64_t offset, dgraft_index index, const char *what)
 {
-    const struct dgraft_why before = *pass->why;
+    struct dgraft_why *why = pass->why;
     if (pass->out->damage.text[0] == '\0') {
+        pass->why = &pass->out->damage;
         (void)describe(pass, pass->scan.sequence, offset, index, what, "");
-        pass->out->damage = *pass->why;
-        *pass->why = before;
+        pass->why = why;
     }
 }
 
@@ -226,6 +226,11 @@ static enum dgraft_status read_header(struct dgraft_pass *pass, size_t at)
     case DGRAFT_SEGMENT_SPARE:
         segment->use = DGRAFT_USE_SPARE;
         return DGRAFT_OK;
+    case DGRAFT_SEGMENT_LOST:
+        segment->use = DGRAFT_USE_LOST;
+        pass->scan.sequence = segment->sequence;
+        dgraft_pass_note(pass, 0, 0, "the segment's header cannot be read");
+        return DGRAFT_OK;
     case DGRAFT_SEGMENT_DAMAGED:
         return dgraft_pass_damaged(pass, segment->sequence, 0, 0,
                                    facts.header == DGRAFT_ACCEPT
@@ -260,15 +265,14 @@ static enum dgraft_status read_headers(struct dgraft_pass *pass)
     out->segment_count = out->segments == NULL ? 0 : count;
     if (out->segments == NULL) {
         status = dgraft_why_errno(pass->why, pass->disk, "read", "", -ENOMEM);
-    } else if (count == 0 || (sequences[0] != 1 && out->snapshot.refusal != DGRAFT_ACCEPT)) {
-        status = dgraft_pass_damaged(pass, 1, 0, 1,
-                                     "the log's first segment is missing, and no snapshot holds what was in it");
+    } else if (count == 0) {
+        status = dgraft_pass_damaged(pass, 1, 0, 1, "the log is missing");
     }
     for (size_t i = 0; i < out->segment_count && status == DGRAFT_OK; i++) {
         out->segments[i].sequence = sequences[i];
-        if (sequences[i] != sequences[0] + i) {
-            status =
-                dgraft_pass_damaged(pass, sequences[0] + i, 0, 0, "this segment is missing, but a later one is there");
+        if (i > 0 && sequences[i] != sequences[i - 1] + 1) {
+            pass->scan.sequence = sequences[i - 1] + 1;
+            dgraft_pass_note(pass, 0, 0, "this segment is missing, but a later one is there");
         }
     }
     free(sequences);
@@ -321,6 +325,10 @@ static enum dgraft_status find_top(struct dgraft_pass *pass, size_t *top)
         struct dgraft_segment *segment = &out->segments[i];
         if (segment->use == DGRAFT_USE_SPARE) {
             continue;
+        }
+        if (segment->use == DGRAFT_USE_LOST) {
+            return dgraft_pass_damaged(pass, segment->sequence, 0, 0,
+                                       "the segment's header cannot be read, and no newer segment says what was in it");
         }
         const int file = turn_to(pass, segment->sequence, &segment->file_bytes);
         if (file < 0) {
@@ -583,6 +591,19 @@ static enum dgraft_status read_batches(struct dgraft_pass *pass, size_t at, uint
     }
 }
 
+/* A segment follows a batch that is not there: those with the batches in between are missing, or lost. */
+static enum dgraft_status lose_segments(struct dgraft_pass *pass, const struct dgraft_segment *behind)
+{
+    pass->scan.sequence = behind->sequence - 1;
+    dgraft_pass_note(pass, 0, 0, "this segment is missing, but a later one is there");
+    if (pass->gap.open) { /* what the batch before did is settled by nothing now */
+        pass->out->salvage_count = pass->gap.salvage_count;
+    }
+    pass->gap.open = true;
+    pass->gap.lost = true;
+    return settle_last(pass);
+}
+
 /* Walks the segments in force, from the first on. limits come from the headers behind: each says after which batch it
  * goes on. */
 static enum dgraft_status read_log(struct dgraft_pass *pass, size_t top)
@@ -596,6 +617,9 @@ static enum dgraft_status read_log(struct dgraft_pass *pass, size_t top)
     for (size_t i = top + 1; i-- > 0;) {
         struct dgraft_segment *segment = &out->segments[i];
         limits[i] = limit;
+        if (segment->use == DGRAFT_USE_LOST) {
+            continue;
+        }
         segment->use = segment->header.first_batch > limit ? DGRAFT_USE_ABANDONED : DGRAFT_USE_FORCE;
         if (segment->header.follows > pass->required) {
             pass->required = segment->header.follows;
@@ -617,9 +641,15 @@ static enum dgraft_status read_log(struct dgraft_pass *pass, size_t top)
             pass->chain = segment->header.chain;
             dropped = false;
         }
+        if (!pass->gap.lost && segment->header.follows > pass->number) {
+            status = lose_segments(pass, segment);
+        }
         if (pass->gap.lost && segment->header.follows >= pass->number) { /* how many batches are missing, it tells */
             pass->number = segment->header.follows;
             pass->chain = segment->header.chain;
+        }
+        if (status != DGRAFT_OK) {
+            break;
         }
         if (segment->header.follows != pass->number || segment->header.chain != pass->chain) {
             status = dgraft_pass_damaged(pass, segment->sequence, 0, segment->header.first,
@@ -694,7 +724,13 @@ enum dgraft_status dgraft_recover(struct dgraft_disk *disk, uint32_t runs_max, s
         pass.scan.store = out->identity.store;
     }
     if (status == DGRAFT_OK) {
-        status = dgraft_recover_snapshot(disk, &out->identity, &out->snapshot, why);
+        struct dgraft_why found = {""};
+        status = dgraft_recover_snapshot(disk, &out->identity, &out->snapshot, &out->rotten, &found);
+        if (status != DGRAFT_OK && why != NULL) {
+            *why = found;
+        } else if (out->rotten.index != 0) {
+            out->damage = found;
+        }
     }
     if (status == DGRAFT_OK) {
         status = read_headers(&pass);

@@ -10,7 +10,8 @@ enum dgraft_segment_use {
     DGRAFT_USE_FORCE = 1,     /* batches of it are part of the log */
     DGRAFT_USE_ABANDONED = 2, /* a later segment's header says that none is */
     DGRAFT_USE_VOID = 3,      /* has a header, but no batch was ever finished in it */
-    DGRAFT_USE_SPARE = 4      /* the newest: prepared, not used */
+    DGRAFT_USE_SPARE = 4,     /* the newest: prepared, not used */
+    DGRAFT_USE_LOST = 5       /* nothing of it can be read */
 };
 
 struct dgraft_segment {
@@ -36,7 +37,8 @@ struct dgraft_recovery {
     bool state_whole;
     struct dgraft_state_choice choice;
 
-    struct dgraft_snapshot_header snapshot; /* the newest; refusal EMPTY when there is none */
+    struct dgraft_snapshot_header snapshot; /* the newest that is whole; refusal EMPTY when there is none */
+    struct dgraft_position rotten;          /* the newest that is not, if it is newer; {0,0}: none */
 
     struct dgraft_segment *segments; /* ascending */
     size_t segment_count;
@@ -72,11 +74,14 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_recover_slots(struct dgraft_disk *disk
                                                         struct dgraft_state_slot slots[DGRAFT_STATE_SLOTS],
                                                         struct dgraft_why *why);
 
-/* Finds the newest snapshot and checks all of it. out->refusal is EMPTY when there is none. Returns OK, DAMAGED,
- * FOREIGN, TOO_NEW, IO, READ_ONLY, NO_MEMORY. */
+/* Finds the newest snapshot and checks all of it. out->refusal is EMPTY when there is none. When it is damaged,
+ * *damaged (all zero before) becomes its position, why says what is wrong with the last one that is, and the newest
+ * whole one is taken; with damaged NULL that is DAMAGED. Returns OK, DAMAGED, FOREIGN, TOO_NEW, IO, READ_ONLY,
+ * NO_MEMORY. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_recover_snapshot(struct dgraft_disk *disk,
                                                            const struct dgraft_identity *identity,
-                                                           struct dgraft_snapshot_header *out, struct dgraft_why *why);
+                                                           struct dgraft_snapshot_header *out,
+                                                           struct dgraft_position *damaged, struct dgraft_why *why);
 
 /* Lists the sequences of all segments, ascending; *out is freed by the caller. Returns 0 or a negative errno. */
 DGRAFT_MUST_USE int dgraft_recover_list(struct dgraft_disk *disk, uint64_t **out, size_t *count);

@@ -52,9 +52,12 @@ enum dgraft_segment_verdict dgraft_decide_segment(const struct dgraft_segment_fa
     if (facts->header == DGRAFT_REFUSAL_FIELD || facts->header == DGRAFT_REFUSAL_PADDING) {
         return DGRAFT_SEGMENT_DAMAGED; /* its checksum fits: no torn write looks like that */
     }
+    if (!facts->newest) {
+        return DGRAFT_SEGMENT_LOST;
+    }
     /* A header is synced before its first batch is written: bytes behind a header that cannot be read mean that it once
      * could. */
-    return facts->newest && !facts->only && !facts->behind ? DGRAFT_SEGMENT_SPARE : DGRAFT_SEGMENT_DAMAGED;
+    return !facts->only && !facts->behind ? DGRAFT_SEGMENT_SPARE : DGRAFT_SEGMENT_DAMAGED;
 }
 
 static bool same_save(const struct dgraft_state_slot *a, const struct dgraft_state_slot *b)

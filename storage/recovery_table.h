@@ -69,7 +69,8 @@ enum dgraft_segment_verdict {
     DGRAFT_SEGMENT_SPARE = 2, /* prepared, never used, or its first header never finished */
     DGRAFT_SEGMENT_DAMAGED = 3,
     DGRAFT_SEGMENT_FOREIGN = 4,
-    DGRAFT_SEGMENT_TOO_NEW = 5
+    DGRAFT_SEGMENT_TOO_NEW = 5,
+    DGRAFT_SEGMENT_LOST = 6 /* its header is gone, but a newer one is there: what it held is damaged */
 };
 
 enum dgraft_segment_verdict dgraft_decide_segment(const struct dgraft_segment_facts *facts);

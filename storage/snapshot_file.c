@@ -237,11 +237,19 @@ static int64_t read_block(struct dgraft_disk *disk, int file, struct dgraft_snap
     return size;
 }
 
+/* The newest name below an index. */
+struct search {
+    dgraft_index below;
+    struct dgraft_position newest;
+};
+
 static int newest_name(void *context, const char *name)
 {
-    struct dgraft_position *newest = context;
+    struct search *search = context;
     const struct dgraft_position position = dgraft_snapshot_named(name);
-    *newest = position.index > newest->index ? position : *newest;
+    if (position.index > search->newest.index && position.index < search->below) {
+        search->newest = position;
+    }
     return 0;
 }
 
@@ -262,21 +270,13 @@ static int64_t verify(struct dgraft_disk *disk, int file, const struct dgraft_sn
     return got < 0 ? got : 0;
 }
 
-enum dgraft_status dgraft_recover_snapshot(struct dgraft_disk *disk, const struct dgraft_identity *identity,
-                                           struct dgraft_snapshot_header *out, struct dgraft_why *why)
+/* Reads all of the snapshot of this name and position. Returns as dgraft_recover_snapshot. */
+static enum dgraft_status check_snapshot(struct dgraft_disk *disk, const struct dgraft_identity *identity,
+                                         struct dgraft_position position, struct dgraft_snapshot_header *out,
+                                         struct dgraft_why *why)
 {
-    struct dgraft_position newest = {0, 0};
     char name[DGRAFT_SNAPSHOT_NAME_BYTES];
-    memset(out, 0, sizeof *out);
-    out->refusal = DGRAFT_REFUSAL_EMPTY;
-    const int listed = dgraft_disk_list(disk, newest_name, &newest);
-    if (listed < 0) {
-        return dgraft_why_errno(why, disk, "list", "", listed);
-    }
-    if (newest.index == 0) {
-        return DGRAFT_OK;
-    }
-    dgraft_snapshot_name(newest, name);
+    dgraft_snapshot_name(position, name);
     const int file = dgraft_disk_open(disk, name, DGRAFT_FS_READ);
     int64_t result = file < 0 ? file : read_block(disk, file, out);
     if (result >= 0 && out->refusal == DGRAFT_ACCEPT) {
@@ -284,11 +284,11 @@ enum dgraft_status dgraft_recover_snapshot(struct dgraft_disk *disk, const struc
     }
     dgraft_disk_close(disk, file);
     if (result == -EBADMSG || result == -ENODATA ||
-        (result >= 0 && (out->refusal != DGRAFT_ACCEPT || !dgraft_position_equal(out->snapshot.position, newest)))) {
+        (result >= 0 && (out->refusal != DGRAFT_ACCEPT || !dgraft_position_equal(out->snapshot.position, position)))) {
         const enum dgraft_refusal refusal = out->refusal == DGRAFT_ACCEPT ? DGRAFT_REFUSAL_CHECKSUM : out->refusal;
         return dgraft_why_set(why, refusal == DGRAFT_REFUSAL_VERSION ? DGRAFT_STATUS_TOO_NEW : DGRAFT_STATUS_DAMAGED,
-                              "%.250s/%s: the snapshot is damaged: %s; nothing was changed. %s", disk->directory, name,
-                              dgraft_refusal_text(refusal), DGRAFT_REMEDY_DAMAGE);
+                              "%.250s/%s: the snapshot is damaged: %s", disk->directory, name,
+                              dgraft_refusal_text(refusal));
     }
     if (result < 0) {
         return dgraft_why_errno(why, disk, "read", name, result);
@@ -297,6 +297,33 @@ enum dgraft_status dgraft_recover_snapshot(struct dgraft_disk *disk, const struc
                ? DGRAFT_OK
                : dgraft_why_set(why, DGRAFT_STATUS_FOREIGN, "%.250s/%s belongs to another cluster, node or store",
                                 disk->directory, name);
+}
+
+enum dgraft_status dgraft_recover_snapshot(struct dgraft_disk *disk, const struct dgraft_identity *identity,
+                                           struct dgraft_snapshot_header *out, struct dgraft_position *damaged,
+                                           struct dgraft_why *why)
+{
+    struct search search = {.below = UINT64_MAX};
+    for (;;) {
+        memset(out, 0, sizeof *out);
+        out->refusal = DGRAFT_REFUSAL_EMPTY;
+        search.newest = (struct dgraft_position){0, 0};
+        const int listed = dgraft_disk_list(disk, newest_name, &search);
+        if (listed < 0) {
+            return dgraft_why_errno(why, disk, "list", "", listed);
+        }
+        if (search.newest.index == 0) {
+            return DGRAFT_OK;
+        }
+        const enum dgraft_status status = check_snapshot(disk, identity, search.newest, out, why);
+        if (status != DGRAFT_STATUS_DAMAGED || damaged == NULL) {
+            return status;
+        }
+        if (damaged->index == 0) {
+            *damaged = search.newest; /* an older one, or the log alone, has to do */
+        }
+        search.below = search.newest.index;
+    }
 }
 
 /* What a crash left of a snapshot that was being received is worth going on with, but for the write under way: each was

@@ -203,7 +203,7 @@ static bool has_hole(struct dgraft_inspect_pass *pass)
     struct dgraft_inspect_summary *summary = pass->summary;
     const bool hole = !pass->broken && pass->log.base.index > summary->snapshot.index;
     if (hole && summary->running &&
-        dgraft_recover_snapshot(&pass->disk, &summary->identity, &header, NULL) == DGRAFT_OK &&
+        dgraft_recover_snapshot(&pass->disk, &summary->identity, &header, NULL, NULL) == DGRAFT_OK &&
         header.refusal == DGRAFT_ACCEPT) {
         summary->snapshot = header.snapshot.position;
         summary->snapshot_bytes = header.snapshot.size;
@@ -253,9 +253,9 @@ static enum dgraft_status inspect_snapshot(struct dgraft_inspect_pass *pass, con
     char name[DGRAFT_SNAPSHOT_NAME_BYTES] = "";
     char path[DGRAFT_DISK_PATH_BYTES];
     struct dgraft_why why = {""};
-    enum dgraft_status status = dgraft_recover_snapshot(&pass->disk, identity, &header, &why);
+    enum dgraft_status status = dgraft_recover_snapshot(&pass->disk, identity, &header, NULL, &why);
     for (int again = 0; again < 8 && status == DGRAFT_STATUS_NOT_FOUND && pass->summary->running; again++) {
-        status = dgraft_recover_snapshot(&pass->disk, identity, &header, &why); /* a newer one took its place */
+        status = dgraft_recover_snapshot(&pass->disk, identity, &header, NULL, &why); /* a newer one took its place */
     }
     if (header.refusal == DGRAFT_ACCEPT) {
         dgraft_snapshot_name(header.snapshot.position, name);

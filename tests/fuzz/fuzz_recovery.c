@@ -19,14 +19,47 @@ static void must(bool holds)
     }
 }
 
-/* Reads all entries; returns a number that depends on every byte of them. */
+static bool damaged(const struct dgraft_found *found, dgraft_index index)
+{
+    for (uint32_t i = 0; i < found->damage_count; i++) {
+        if (index >= found->damage[i].first && index <= found->damage[i].last) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is damaged lies in the log, one stretch behind the other, each with an entry behind it. */
+static void check_damage(const struct dgraft_found *found)
+{
+    dgraft_index behind = found->compacted.index;
+    must(found->damage_count <= DGRAFT_DAMAGE_MAX);
+    for (uint32_t i = 0; i < found->damage_count; i++) {
+        const struct dgraft_damage *damage = &found->damage[i];
+        const bool ends = damage->last == found->last.index;
+        must(damage->first > behind && damage->first <= damage->last && damage->last <= found->last.index);
+        must(damage->anchor.index == damage->last + (ends ? 0 : 1) && damage->anchor.term != 0);
+        must(!ends || dgraft_position_equal(damage->anchor, found->last));
+        behind = damage->last + 1;
+    }
+    must(found->damage_count == 0 || found->damage_found[0] != 0);
+}
+
+/* Reads all entries but damaged ones; returns a number that depends on every byte of them. */
 static uint32_t read_all(struct dgraft_storage *storage, const struct dgraft_found *found)
 {
     static uint8_t bytes[READ_BYTES];
     uint32_t sum = 0;
-    for (dgraft_index index = 1; index <= found->last.index;) {
+    for (dgraft_index index = found->compacted.index + 1; index <= found->last.index;) {
         uint32_t count;
         size_t used;
+        if (damaged(found, index)) {
+            must(dgraft_storage_read(storage, index, index, bytes, sizeof bytes, &count, &used, NULL) ==
+                 DGRAFT_STATUS_DAMAGED);
+            must(index == found->last.index || dgraft_storage_term_at(storage, index) == 0);
+            index++;
+            continue;
+        }
         must(dgraft_storage_read(storage, index, found->last.index, bytes, sizeof bytes, &count, &used, NULL) ==
              DGRAFT_OK);
         must(count > 0);
@@ -55,15 +88,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct dgraft_found again;
         must(looked == DGRAFT_OK);
         dgraft_storage_found(storage, &found);
-        must(found.last.index == summary.last.index);
+        must(found.damage_found[0] != 0 || found.last.index == summary.last.index);
+        check_damage(&found);
         const uint32_t sum = read_all(storage, &found);
+        struct dgraft_damage before_damage[DGRAFT_DAMAGE_MAX];
+        memcpy(before_damage, found.damage, sizeof before_damage);
         must(dgraft_storage_close(storage, &why) == DGRAFT_OK);
         status = dgraft_storage_open(fs, "node", &options, &storage, &why);
         must(status == DGRAFT_OK);
         dgraft_storage_found(storage, &again);
         must(dgraft_position_equal(found.last, again.last) && found.term == again.term && found.vote == again.vote &&
              found.commit == again.commit && found.membership_index == again.membership_index && again.rewritten == 0 &&
-             again.torn_bytes == 0);
+             again.torn_bytes == 0 && found.damage_count == again.damage_count &&
+             memcmp(before_damage, again.damage, found.damage_count * sizeof before_damage[0]) == 0);
         must(read_all(storage, &again) == sum);
         dgraft_storage_abandon(storage);
     } else {

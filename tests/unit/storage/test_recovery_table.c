@@ -104,7 +104,7 @@ static const struct segment_row segment_rows[] = {
     {UNREADABLE, YES, NO, NO, ANY, ANY, DGRAFT_SEGMENT_SPARE},
     {UNREADABLE, YES, NO, YES, ANY, ANY, DGRAFT_SEGMENT_DAMAGED},
     {UNREADABLE, YES, YES, ANY, ANY, ANY, DGRAFT_SEGMENT_DAMAGED},
-    {UNREADABLE, NO, ANY, ANY, ANY, ANY, DGRAFT_SEGMENT_DAMAGED},
+    {UNREADABLE, NO, ANY, ANY, ANY, ANY, DGRAFT_SEGMENT_LOST},
 };
 
 static enum header_look look_of(enum dgraft_refusal refusal)

@@ -259,24 +259,27 @@ Test(rot, no_readable_slot_is_refused)
     done(memory);
 }
 
-/* Takes a file away. */
-static bool missing(struct memory_fs *memory, const char *name)
+/* Takes a file away: what was in it is damaged, as long as something behind it says where the log went on. */
+static void lacks(struct memory_fs *memory, const char *name, const char *told)
 {
     struct memory_fs *copy = memory_fs_copy(memory);
     struct dgraft_fs *fs = memory_fs_seam(copy);
+    struct dgraft_storage *storage;
+    struct dgraft_found found;
     cr_assert_eq(fs->ops->unlink(fs, name), 0);
-    const bool refusal = refused(copy, false, name, 0);
+    cr_assert_eq(fate_of(copy, false, name, 0), MENDED);
+    cr_assert_eq(dgraft_storage_open(fs, "node", &small, &storage, &why), DGRAFT_OK);
+    dgraft_storage_found(storage, &found);
+    cr_assert_not_null(strstr(found.damage_found, told), "%s", found.damage_found);
+    dgraft_storage_abandon(storage);
     memory_fs_free(copy);
-    return refusal;
 }
 
-Test(rot, a_missing_segment_is_named)
+Test(rot, a_missing_segment_is_told_and_what_was_in_it_is_damaged)
 {
     struct memory_fs *memory = filled(true);
-    cr_assert(missing(memory, names[1]));
-    cr_assert(strstr(why.text, names[1]) != NULL, "%s", why.text);
-    cr_assert(missing(memory, names[2]));
-    cr_assert(strstr(why.text, names[2]) != NULL, "%s", why.text);
+    lacks(memory, names[1], "index 1: missing");
+    lacks(memory, names[2], "log-0000000000000002");
     done(memory);
 }
 
@@ -306,7 +309,7 @@ Test(rot, segments_in_each_others_place_are_refused)
     cr_assert_eq(fs->ops->rename(fs, names[2], "node/x"), 0);
     cr_assert_eq(fs->ops->rename(fs, names[3], names[2]), 0);
     cr_assert_eq(fs->ops->rename(fs, "node/x", names[3]), 0);
-    cr_assert(refused(memory, false, "swapped", 0));
+    cr_assert(refused(memory, false, "swapped", 0), "they are whole, and not what their names say");
     done(memory);
 }
 
@@ -493,7 +496,7 @@ Test(rot, up_to_three_places_of_any_log_are_mended_or_refused, .timeout = 120)
     uint64_t random = 20261128;
     struct fates fates = {{0}};
     const struct dgraft_inspect_visitor visitor = {.context = NULL, .batch = note_tail};
-    for (int run = 0; run < 4000; run++) {
+    for (int run = 0; run < 2000; run++) {
         struct memory_fs *memory = leaders_came_and_went(&random);
         struct tail tail = {.offset = 0};
         struct dgraft_inspect_visitor noting = visitor;
@@ -508,7 +511,7 @@ Test(rot, up_to_three_places_of_any_log_are_mended_or_refused, .timeout = 120)
     }
     cr_log_info("%llu harmless, %llu mended, %llu refused", (unsigned long long)fates.of[UNTOUCHED],
                 (unsigned long long)fates.of[MENDED], (unsigned long long)fates.of[REFUSED]);
-    cr_assert_gt(fates.of[MENDED], 3500);
+    cr_assert_gt(fates.of[MENDED], 1750);
     cr_assert_lt(fates.of[REFUSED], 20);
 }
 
