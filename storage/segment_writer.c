@@ -120,11 +120,12 @@ static bool take_spare(struct dgraft_writer *writer, const struct dgraft_batch *
     /* A spare that an earlier process left: how much of it the disk has is not certain. */
     writer->made_bytes = writer->spare_file >= 0 && !writer->spare_named ? 0 : bytes;
     writer->spare_file = -1;
+    writer->sequence = writer->spare_sequence > writer->sequence ? writer->spare_sequence : writer->sequence + 1;
+    writer->spare_sequence = 0;
     atomic_store(&writer->spare_wanted, true);
     dgraft_disk_close(writer->disk, writer->file);
     writer->file = file;
     writer->file_bytes = bytes;
-    writer->sequence++;
     return true;
 }
 
@@ -134,8 +135,8 @@ static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
 {
     char name[DGRAFT_SEGMENT_NAME_BYTES];
     uint8_t block[DGRAFT_BLOCK_BYTES];
-    const uint64_t sequence = writer->sequence + 1;
-    dgraft_segment_name(sequence, name);
+    const uint64_t next = writer->sequence + 1;
+    dgraft_segment_name(writer->spare_sequence > next ? writer->spare_sequence : next, name);
     (void)pthread_mutex_lock(&writer->spare_lock);
     const bool taken = take_spare(writer, batch, name);
     (void)pthread_mutex_unlock(&writer->spare_lock);
@@ -146,7 +147,7 @@ static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
     writer->offset = DGRAFT_BLOCK_BYTES;
     writer->fresh = false;
     const struct dgraft_segment_header header = {.identity = writer->identity,
-                                                 .sequence = sequence,
+                                                 .sequence = writer->sequence,
                                                  .first_batch = writer->next_number,
                                                  .follows = writer->number,
                                                  .chain = writer->chain,

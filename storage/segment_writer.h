@@ -31,6 +31,7 @@ struct dgraft_writer {
     pthread_mutex_t spare_lock; /* held while a spare is made or taken; guards the three below and `sequence` */
     int spare_file;             /* -1: none; its sequence is sequence + 1 */
     uint64_t spare_bytes;
+    uint64_t spare_sequence;  /* of one that an earlier process left; 0: the next */
     bool spare_named;         /* its name is durable */
     atomic_bool spare_wanted; /* none is ready */
     atomic_bool lacks_room;   /* the newest attempt to make one found the disk full */

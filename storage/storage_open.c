@@ -52,6 +52,7 @@ static enum dgraft_status open_files(struct dgraft_storage *storage, const struc
             return dgraft_why_errno(why, &storage->disk, "open", name, writer->spare_file);
         }
         writer->spare_bytes = newest->file_bytes;
+        writer->spare_sequence = newest->sequence; /* the next one, unless segments before it are missing */
         atomic_store(&writer->spare_wanted, false);
         newest--;
     }
