@@ -361,7 +361,7 @@ static int older_name(void *context, const char *name)
 {
     struct older *older = context;
     const struct dgraft_position position = dgraft_snapshot_named(name);
-    if (position.index != 0 && !dgraft_position_equal(position, older->newest)) {
+    if (position.index != 0 && position.index < older->newest.index) { /* a newer one has rotted */
         older->found = position;
     }
     return 0;

@@ -326,8 +326,7 @@ static enum dgraft_status prove_mark(struct dgraft_storage *storage, const struc
 }
 
 /* Notes what is damaged, now that it is known what of it matters. */
-static enum dgraft_status tell_damage(struct dgraft_storage *storage, struct dgraft_position rotten,
-                                      struct dgraft_why *why)
+static enum dgraft_status tell_damage(struct dgraft_storage *storage, struct dgraft_why *why)
 {
     struct dgraft_why *found = &storage->damage_found;
     const bool told = dgraft_storage_note_damage(storage);
@@ -335,11 +334,6 @@ static enum dgraft_status tell_damage(struct dgraft_storage *storage, struct dgr
         (void)dgraft_why_set(found, DGRAFT_STATUS_DAMAGED,
                              "%.160s, index %" PRIu64 ": missing: neither the log nor a snapshot holds it",
                              storage->directory, storage->damage[0].first);
-    }
-    if (told && storage->damage_count == 0 && rotten.index != 0) { /* what it held, the log and an older one hold */
-        char name[DGRAFT_SNAPSHOT_NAME_BYTES];
-        dgraft_snapshot_name(rotten, name);
-        (void)dgraft_disk_unlink(&storage->disk, name);
     }
     if (!told) {
         return dgraft_why_set(why, DGRAFT_STATUS_DAMAGED, "%.300s, and the entry behind it cannot be read either. %s",
@@ -397,7 +391,7 @@ static enum dgraft_status take_over(struct dgraft_storage *storage, struct dgraf
     storage->save_lost = recovery->choice.lost;
     storage->wall_clock_ns = storage->log.newest.wall_clock_ns;
     storage->segments = storage->writer.sequence;
-    return tell_damage(storage, recovery->rotten, why);
+    return tell_damage(storage, why);
 }
 
 enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, const char *directory,
