@@ -1,8 +1,9 @@
-/* raftctl bench: what a cluster of three commits, beside the least program that does it. */
+/* raftctl bench: what a cluster of three commits, and what a log takes, beside the least program that does it. */
 #include "bench_command.h"
 
 #include "bench_cluster.h"
 #include "bench_report.h"
+#include "bench_storage_report.h"
 
 #include <argp.h>
 #include <cli_escape.h>
@@ -29,6 +30,10 @@
 #define CORE_ROWS         6u /* of which the later half is recorded */
 #define CORE_BYTES        128u
 #define CORE_BATCH        64u
+#define BATCH_MOST        4096u
+#define ENTRIES_MOST      1000000000u
+#define ENTRIES           1000000u
+#define ENTRIES_QUICK     100000u
 
 enum option_key {
     OPTION_ROUNDS = 'r',
@@ -41,6 +46,9 @@ enum option_key {
     OPTION_FLOOR,
     OPTION_FLOOR_ONLY,
     OPTION_CORE,
+    OPTION_STORAGE,
+    OPTION_BATCH,
+    OPTION_ENTRIES,
     OPTION_RECORD,
     OPTION_JSON,
     OPTION_QUICK
@@ -54,6 +62,8 @@ struct list {
 struct arguments {
     struct list outstanding;
     struct list bytes;
+    struct list batches;
+    uint64_t entries;
     uint64_t rounds;
     double seconds;
     uint64_t datagram_bytes;
@@ -62,6 +72,7 @@ struct arguments {
     bool floor;
     bool node;
     bool core;
+    bool storage;
     bool record;
     bool json;
     bool quick;
@@ -80,6 +91,9 @@ static const struct argp_option options[] = {
     {"floor", OPTION_FLOOR, NULL, 0, "Measure the least program that does it, too, in turns, and give the ratio", 0},
     {"floor-only", OPTION_FLOOR_ONLY, NULL, 0, "Measure only that", 0},
     {"core", OPTION_CORE, NULL, 0, "Measure three cores in one thread instead: no files, no sockets", 0},
+    {"storage", OPTION_STORAGE, NULL, 0, "Measure the log alone instead: appended to by one thread, and opened", 0},
+    {"batch", OPTION_BATCH, "LIST", 0, "With --storage: commands written and synced as one (1,16,256)", 0},
+    {"entries", OPTION_ENTRIES, "N", 0, "With --storage: open logs of so many entries (1000000; none with 0)", 0},
     {"record", OPTION_RECORD, NULL, 0, "Let the nodes, or the cores once more, keep flight records", 0},
     {"json", OPTION_JSON, NULL, 0, "Print JSON", 0},
     {"quick", OPTION_QUICK, NULL, 0, "One short round of few points, unless said otherwise", 0},
@@ -136,6 +150,7 @@ static void complete(struct arguments *arguments, const struct argp_state *state
     static const struct list few = {.items = {1, 256}, .count = 2};
     static const struct list sizes = {.items = {128, 1024}, .count = 2};
     static const struct list size = {.items = {128}, .count = 1};
+    static const struct list batches = {.items = {1, 16, 256}, .count = 3};
     bool quick = arguments->quick;
     if (arguments->rounds == 0) {
         arguments->rounds = quick ? 1 : 5;
@@ -149,11 +164,20 @@ static void complete(struct arguments *arguments, const struct argp_state *state
     if (arguments->bytes.count == 0) {
         arguments->bytes = quick ? size : sizes;
     }
+    if (arguments->batches.count == 0) {
+        arguments->batches = batches;
+    }
+    if (arguments->entries == UINT64_MAX) {
+        arguments->entries = quick ? ENTRIES_QUICK : ENTRIES;
+    }
     if (arguments->directory == NULL) {
         arguments->directory = arguments->no_sync ? MEMORY_BASE : ".";
     }
     if (arguments->core && (arguments->floor || arguments->no_sync)) {
         argp_error(state, "--core needs neither files nor a floor: leave out --floor and --no-sync");
+    }
+    if (arguments->storage && (arguments->core || arguments->floor || arguments->record)) {
+        argp_error(state, "--storage measures the log alone: leave out --core, --floor and --record");
     }
 }
 
@@ -192,6 +216,15 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_CORE:
         arguments->core = true;
+        return 0;
+    case OPTION_STORAGE:
+        arguments->storage = true;
+        return 0;
+    case OPTION_BATCH:
+        list_or_misuse("--batch", argument, BATCH_MOST, &arguments->batches, state);
+        return 0;
+    case OPTION_ENTRIES:
+        arguments->entries = number_or_misuse("--entries", argument, 0, ENTRIES_MOST, state);
         return 0;
     case OPTION_RECORD:
         arguments->record = true;
@@ -310,24 +343,35 @@ static void make_rows(const struct arguments *arguments, struct bench_report *re
     report->rows = rows;
 }
 
+/* Makes a directory to measure in. Returns false when it cannot, or when --no-sync would not hold there. */
+static bool make_directory(const struct arguments *arguments, char directory[BENCH_PATH_MAX - 32], bool *memory)
+{
+    char why[2 * BENCH_PATH_MAX];
+    struct statfs about;
+    int written = snprintf(directory, BENCH_PATH_MAX - 32, "%s/dgraft-bench-XXXXXX", arguments->directory);
+    if (written < 0 || (size_t)written >= BENCH_PATH_MAX - 32) {
+        return refused("--dir is too long", "");
+    }
+    if (statfs(arguments->directory, &about) != 0 || mkdtemp(directory) == NULL) {
+        (void)snprintf(why, sizeof why, "%.400s: %s", arguments->directory, strerror(errno));
+        return refused("no directory can be made in ", why);
+    }
+    *memory = about.f_type == TMPFS_MAGIC || about.f_type == RAMFS_MAGIC;
+    if (arguments->no_sync && !*memory) {
+        (void)rmdir(directory);
+        return refused("--no-sync wants a directory on a memory file system, as " MEMORY_BASE ", not ",
+                       arguments->directory);
+    }
+    return true;
+}
+
 static bool bench_nodes(const struct arguments *arguments, struct bench_report *report)
 {
     char directory[BENCH_PATH_MAX - 32];
     char escaped[2 * BENCH_PATH_MAX];
-    struct statfs about;
-    int written = snprintf(directory, sizeof directory, "%s/dgraft-bench-XXXXXX", arguments->directory);
-    if (written < 0 || (size_t)written >= sizeof directory) {
-        return refused("--dir is too long", "");
-    }
-    if (statfs(arguments->directory, &about) != 0 || mkdtemp(directory) == NULL) {
-        (void)snprintf(escaped, sizeof escaped, "%.400s: %s", arguments->directory, strerror(errno));
-        return refused("no directory can be made in ", escaped);
-    }
-    bool memory = about.f_type == TMPFS_MAGIC || about.f_type == RAMFS_MAGIC;
-    if (arguments->no_sync && !memory) {
-        (void)rmdir(directory);
-        return refused("--no-sync wants a directory on a memory file system, as " MEMORY_BASE ", not ",
-                       arguments->directory);
+    bool memory = false;
+    if (!make_directory(arguments, directory, &memory)) {
+        return false;
     }
     struct bench_row *rows = calloc(ROWS_MAX, sizeof *rows);
     bool done = rows != NULL || refused("out of memory", "");
@@ -339,6 +383,93 @@ static bool bench_nodes(const struct arguments *arguments, struct bench_report *
     }
     bench_directory_remove(directory);
     free(rows);
+    return done;
+}
+
+/* Both sides of every point, round by round; who goes first changes. */
+static bool measure_appends(const struct arguments *arguments, struct bench_append_row *rows, uint32_t count,
+                            const char *directory)
+{
+    const uint64_t measure_ns = (uint64_t)(arguments->seconds * 1e9);
+    struct dgraft_why why = {.text = ""};
+    for (uint32_t i = 0; i < arguments->rounds * count; i++) {
+        struct bench_append_row *row = &rows[i % count];
+        const uint32_t round = i / count;
+        progress(i, (uint32_t)arguments->rounds * count, "appending");
+        for (uint32_t turn = 0; turn < 2; turn++) {
+            const bool store = (turn + round) % 2 == 0;
+            if (stop != 0) {
+                return refused("stopped", "");
+            }
+            if (!bench_append_measure(store ? BENCH_APPEND_STORE : BENCH_APPEND_RAW, directory, &row->point, measure_ns,
+                                      store ? &row->store[round] : &row->raw[round], &why)) {
+                return refused("", why.text);
+            }
+        }
+    }
+    return true;
+}
+
+static bool measure_opens(const struct arguments *arguments, struct bench_open_row *rows, uint32_t count,
+                          const char *directory)
+{
+    char path[BENCH_PATH_MAX];
+    struct dgraft_why why = {.text = ""};
+    for (uint32_t i = 0; i < count; i++) {
+        progress(i, count, "opening");
+        (void)snprintf(path, sizeof path, "%.480s/log-of-%u", directory, i);
+        bool done = bench_open_prepare(path, &rows[i].point, &why);
+        for (uint32_t round = 0; done && stop == 0 && round < arguments->rounds; round++) {
+            done = bench_open_measure(path, &rows[i].point, &rows[i].samples[round], &why);
+        }
+        bench_directory_remove(path);
+        if (!done || stop != 0) {
+            return refused(done ? "stopped" : "", why.text);
+        }
+    }
+    progress_end();
+    return true;
+}
+
+static bool bench_storages(const struct arguments *arguments)
+{
+    char directory[BENCH_PATH_MAX - 32];
+    char escaped[2 * BENCH_PATH_MAX];
+    bool memory = false;
+    uint32_t count = 0;
+    if (!make_directory(arguments, directory, &memory)) {
+        return false;
+    }
+    struct bench_append_row *appends = calloc(ROWS_MAX, sizeof *appends);
+    struct bench_open_row *opens = calloc(BENCH_LIST_MAX, sizeof *opens);
+    bool done = (appends != NULL && opens != NULL) || refused("out of memory", "");
+    for (uint32_t i = 0; done && i < arguments->bytes.count * arguments->batches.count; i++) {
+        const uint32_t bytes = arguments->bytes.items[i / arguments->batches.count];
+        const uint32_t batch = arguments->batches.items[i % arguments->batches.count];
+        appends[count++].point = (struct bench_append_point){.bytes = bytes, .batch = batch};
+        if (i < arguments->batches.count) { /* of the first size of commands only: they are large */
+            opens[i].point = (struct bench_open_point){bytes, batch, arguments->entries};
+        }
+    }
+    const struct bench_storage_report report = {.directory =
+                                                    cli_escape_text(arguments->directory, escaped, sizeof escaped),
+                                                .durable = !memory,
+                                                .seconds = arguments->seconds,
+                                                .rounds = (uint32_t)arguments->rounds,
+                                                .appends = appends,
+                                                .append_count = count,
+                                                .opens = opens,
+                                                .open_count = arguments->entries > 0 ? arguments->batches.count : 0};
+    done = done && measure_appends(arguments, appends, count, directory) &&
+           measure_opens(arguments, opens, report.open_count, directory);
+    bench_directory_remove(directory);
+    if (done && !arguments->json) {
+        bench_storage_report_text(&report);
+    } else if (done) {
+        done = bench_storage_report_json(&report) || refused("out of memory", "");
+    }
+    free(appends);
+    free(opens);
     return done;
 }
 
@@ -400,7 +531,7 @@ int command_bench(int argc, char **argv)
         NULL,
         NULL,
         NULL};
-    struct arguments arguments = {.node = true, .datagram_bytes = 60000};
+    struct arguments arguments = {.node = true, .datagram_bytes = 60000, .entries = UINT64_MAX};
     (void)argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     uint64_t measure_ns = (uint64_t)(arguments.seconds * 1e9);
     struct bench_settings settings = {.datagram_bytes = (uint32_t)arguments.datagram_bytes,
@@ -412,6 +543,8 @@ int command_bench(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
-    bool done = arguments.core ? bench_cores(&arguments, &report) : bench_nodes(&arguments, &report);
+    bool done = arguments.storage ? bench_storages(&arguments)
+                : arguments.core  ? bench_cores(&arguments, &report)
+                                  : bench_nodes(&arguments, &report);
     return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -37,7 +37,7 @@ static const struct command commands[] = {
     {"transfer", "raftctl transfer", "hand leadership to another node", command_transfer},
     {"replay", "raftctl replay", "replay a flight record, and say where it differs", command_replay},
     {"sim", "raftctl sim", "run simulated clusters, each from a seed, and check every rule", command_sim},
-    {"bench", "raftctl bench", "measure what three nodes on this machine commit", command_bench},
+    {"bench", "raftctl bench", "measure what three nodes on this machine commit, or what a log takes", command_bench},
     {"explore", "raftctl explore", "make every run of a small cluster, and check every rule", command_explore},
     {"bench-node", "raftctl bench-node", NULL, command_bench_node},
 };

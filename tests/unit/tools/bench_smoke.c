@@ -1,5 +1,5 @@
 /* bench_smoke RAFTCTL [OPTION...]: runs `raftctl bench --json` with these options and checks what it says: JSON, and
- * something was committed, on both sides where both were asked for.
+ * something was committed, on both sides where both were asked for; of storage, what can be computed beforehand.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -62,6 +62,46 @@ static int check_points(const json_t *points, int floor)
     return failures;
 }
 
+static double number(const json_t *object, const char *name)
+{
+    return json_number_value(json_object_get(object, name));
+}
+
+static int check(int holds, const char *what)
+{
+    (void)printf("%s: %s\n", holds ? "holds" : "FAILED", what);
+    return holds ? 0 : 1;
+}
+
+/* What a batch takes follows from docs/log-format.md: 128 bytes, and for each record 40 and its padded payload.
+ * Beginning a segment costs a little more than that, never less. */
+static int check_storage(const json_t *root)
+{
+    const json_t *appends = json_object_get(root, "append");
+    const json_t *opens = json_object_get(root, "open");
+    int failures = check(json_array_size(appends) > 0 && json_array_size(opens) > 0, "there are rows");
+    for (size_t i = 0; i < json_array_size(appends); i++) {
+        const json_t *row = json_array_get(appends, i);
+        const double batch = number(row, "batch");
+        const double bytes = number(row, "bytes");
+        const double least = (128 + batch * (40 + bytes)) / (batch * bytes);
+        const double written = number(row, "bytes_written_per_payload_byte");
+        const double syncs = number(row, "syncs_per_command") * batch;
+        failures += check(number(row, "store_commands_per_s") > 0 && number(row, "raw_commands_per_s") > 0, "rates");
+        failures += check(number(row, "ratio") > 0, "their ratio");
+        failures += check(written > least - 0.0001 && written < least * 1.2, "bytes written");
+        failures += check(syncs > 0.9999 && syncs < 1.5, "one sync for a batch");
+    }
+    for (size_t i = 0; i < json_array_size(opens); i++) {
+        const json_t *row = json_array_get(opens, i);
+        const double least = number(row, "entries") * (40 + number(row, "bytes"));
+        failures += check(number(row, "file_bytes") > least, "all of the log was read");
+        failures += check(number(row, "ratio") > 0 && number(row, "entries_per_s") > 0, "opening takes time");
+        failures += check(number(row, "heap_bytes_per_entry") < 1.0, "less than a byte of memory for an entry");
+    }
+    return failures;
+}
+
 int main(int argc, char **argv)
 {
     char *arguments[32] = {NULL};
@@ -69,6 +109,7 @@ int main(int argc, char **argv)
     static char json[] = "--json";
     int floor = 0;
     int core = 0;
+    int storage = 0;
     if (argc < 2 || argc > 28) {
         return EXIT_FAILURE;
     }
@@ -79,6 +120,7 @@ int main(int argc, char **argv)
         arguments[i + 1] = argv[i];
         floor = floor || strcmp(argv[i], "--floor") == 0;
         core = core || strcmp(argv[i], "--core") == 0;
+        storage = storage || strcmp(argv[i], "--storage") == 0;
     }
     const char *text = output_of(arguments);
     json_error_t error;
@@ -88,7 +130,9 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     int failures = 0;
-    if (core) {
+    if (storage) {
+        failures += check_storage(root);
+    } else if (core) {
         const json_t *rows = json_object_get(root, "core");
         failures += json_array_size(rows) == 3 ? 0 : 1;
         for (size_t i = 0; i < json_array_size(rows); i++) {
