@@ -4,11 +4,6 @@
 /* Bytes written and synced, or read, by one job. */
 #define SLICE_BYTES (1024u * 1024)
 
-static size_t slice(uint64_t size, uint64_t done)
-{
-    return size - done < SLICE_BYTES ? (size_t)(size - done) : SLICE_BYTES;
-}
-
 static enum dgraft_status store(struct dgraft_driver *driver)
 {
     struct driver_files *files = &driver->files;
@@ -28,22 +23,22 @@ static enum dgraft_status store(struct dgraft_driver *driver)
 static enum dgraft_status write_made(struct dgraft_driver *driver)
 {
     struct driver_files *files = &driver->files;
-    const size_t size = slice(files->snapshot.size, files->written);
-    enum dgraft_status status = dgraft_storage_snapshot_write(driver->storage, DGRAFT_SNAPSHOT_OWN, files->written,
-                                                              files->made.bytes + files->written, size, &files->why);
+    const size_t left = files->made.size - files->made_written;
+    const size_t size = left < SLICE_BYTES ? left : SLICE_BYTES;
+    enum dgraft_status status =
+        dgraft_storage_snapshot_write(driver->storage, DGRAFT_SNAPSHOT_OWN, files->written,
+                                      files->made.bytes + files->made_written, size, &files->why);
     files->written += status == DGRAFT_OK ? size : 0;
+    files->made_written += status == DGRAFT_OK ? size : 0;
     return status;
 }
 
 static enum dgraft_status load(struct dgraft_driver *driver)
 {
     struct driver_files *files = &driver->files;
-    const size_t size = slice(files->received.size, files->loaded_bytes);
-    enum dgraft_status status =
-        dgraft_storage_snapshot_reread(driver->storage, DGRAFT_SNAPSHOT_RECEIVED, files->loaded_bytes,
-                                       files->loaded + files->loaded_bytes, size, &files->why);
-    files->loaded_bytes += status == DGRAFT_OK ? size : 0;
-    return status;
+    struct snapshot_loader *loader = &files->loader;
+    return dgraft_storage_snapshot_reread(driver->storage, DGRAFT_SNAPSHOT_RECEIVED, loader->at, loader->bytes,
+                                          loader->size, &files->why);
 }
 
 static enum dgraft_status do_job(struct dgraft_driver *driver)
@@ -58,6 +53,8 @@ static enum dgraft_status do_job(struct dgraft_driver *driver)
         return dgraft_storage_snapshot_begin(storage, DGRAFT_SNAPSHOT_OWN, &files->snapshot, SLICE_BYTES, &files->why);
     case FILE_WRITE:
         return write_made(driver);
+    case FILE_SEAL:
+        return dgraft_storage_snapshot_seal(storage, DGRAFT_SNAPSHOT_OWN, &files->snapshot, &files->why);
     case FILE_CHECK:
         return dgraft_storage_snapshot_check(storage, DGRAFT_SNAPSHOT_OWN, &files->done, &files->why);
     case FILE_PUBLISH:

@@ -1,14 +1,17 @@
 /* The driver's snapshots. Their files are written beside the log: one job at a time is planned by a turn, done on some
  * other thread (or wherever dgraft_driver_file_work is called), and its result taken by a later turn.
  *
- *   made here      begin -> write ... -> check ... -> publish -> the core hears SNAPSHOT
+ *   made here      begin -> write ... -> seal -> check ... -> publish -> the core hears SNAPSHOT
  *   a leader's     store ... -> recheck ... -> load ... -> take -> the core hears SNAPSHOT_RECEIVED
+ *
+ * Between two writes the state machine fills the buffer again; after each load it is handed what was read.
+ *
  *   compaction     forget (memory) -> drop ... (files)
  */
 #ifndef DGRAFT_NODE_DRIVER_FILES_H
 #define DGRAFT_NODE_DRIVER_FILES_H
 
-#include "snapshot_state.h"
+#include "snapshot_loader.h"
 
 #include <stdatomic.h>
 
@@ -26,6 +29,7 @@ enum file_job {
     FILE_NONE,
     FILE_BEGIN,
     FILE_WRITE,
+    FILE_SEAL,
     FILE_CHECK,
     FILE_PUBLISH,
     FILE_STORE,
@@ -56,18 +60,18 @@ struct driver_files {
     uint32_t stores_count;
     uint64_t complained; /* digest of the leader's snapshot that trouble was told of last */
 
-    enum file_job next; /* of the one being made; FILE_NONE: none is */
-    struct dgraft_snapshot_writer made;
-    struct dgraft_snapshot snapshot;
+    enum file_job next;                 /* of the one being made; FILE_NONE: none is */
+    struct dgraft_snapshot_writer made; /* what is to be written next */
+    void *saving;                    /* the state machine's, while it has more; NULL: it has written all, or none is */
+    struct dgraft_snapshot snapshot; /* its size and digest are known when it is sealed */
     uint64_t written;
-    dgraft_index tried; /* position of the newest that was begun */
-    bool wanted;        /* somebody asked for one */
+    size_t made_written; /* of `made` */
+    dgraft_index tried;  /* position of the newest that was begun */
+    bool wanted;         /* somebody asked for one */
 
     enum file_job next_received; /* of a leader's that is stored whole; FILE_NONE: there is none */
     struct dgraft_snapshot received;
-    uint8_t *loaded;
-    uint64_t loaded_bytes;
-    struct snapshot_state state_received; /* views `loaded` */
+    struct snapshot_loader loader;
     bool restore_failed;
 
     dgraft_index forget; /* the log may lose entries up to here; 0: done */

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 void dgraft_driver_take_store(struct dgraft_driver *driver, const struct dgraft_action_snapshot_store *store)
 {
@@ -21,12 +20,8 @@ void dgraft_driver_take_store(struct dgraft_driver *driver, const struct dgraft_
 
 void dgraft_driver_drop_received(struct dgraft_driver *driver)
 {
-    struct driver_files *files = &driver->files;
-    dgraft_sessions_free(&files->state_received.sessions);
-    free(files->loaded);
-    files->loaded = NULL;
-    files->loaded_bytes = 0;
-    files->next_received = FILE_NONE;
+    dgraft_loader_end(&driver->files.loader);
+    driver->files.next_received = FILE_NONE;
 }
 
 static void tell_stored(struct dgraft_driver *driver, const struct dgraft_snapshot *snapshot, uint64_t offset)
@@ -75,28 +70,41 @@ static struct dgraft_why reason(const char *text)
     return why;
 }
 
-/* All of it is there, and as it was sent: memory for it. */
+static const char machine_refuses[] =
+    "the state machine cannot take up the leader's snapshot; does this node run another program than its leader?";
+
+/* All of it is there, and as it was sent: it is read. */
 static void begin_load(struct dgraft_driver *driver)
 {
     struct driver_files *files = &driver->files;
-    files->loaded = files->received.size <= SIZE_MAX / 2 ? malloc((size_t)files->received.size) : NULL;
-    files->loaded_bytes = 0;
     files->next_received = FILE_LOAD;
-    if (files->loaded == NULL) {
-        files->next_received = FILE_NONE;
+    if (!dgraft_loader_begin(&files->loader, &driver->options.machine, &files->received)) {
+        dgraft_driver_drop_received(driver);
         begin_anew(driver, &files->received, "out of memory");
     }
 }
 
-static void look_into(struct dgraft_driver *driver)
+static void load_further(struct dgraft_driver *driver)
 {
     struct driver_files *files = &driver->files;
-    const enum dgraft_refusal refusal = dgraft_snapshot_state_decode(
-        files->loaded, (size_t)files->received.size, files->received.position.index, &files->state_received);
-    files->next_received = FILE_TAKE;
-    if (refusal != DGRAFT_ACCEPT) {
+    const enum loader_step step = dgraft_loader_take(&files->loader);
+    const enum dgraft_refusal refusal = files->loader.refusal;
+    switch (step) {
+    case LOADER_MORE:
+        return;
+    case LOADER_DONE:
+        files->next_received = FILE_TAKE;
+        return;
+    case LOADER_REFUSED:
+    case LOADER_NO_MEMORY:
         dgraft_driver_drop_received(driver);
-        begin_anew(driver, &files->received, dgraft_refusal_text(refusal));
+        begin_anew(driver, &files->received, step == LOADER_REFUSED ? dgraft_refusal_text(refusal) : "out of memory");
+        return;
+    case LOADER_MACHINE:
+        dgraft_driver_drop_received(driver);
+        struct dgraft_why why = reason(machine_refuses);
+        dgraft_driver_poison(driver, &why);
+        return;
     }
 }
 
@@ -106,7 +114,7 @@ static void received(struct dgraft_driver *driver)
     struct driver_files *files = &driver->files;
     struct dgraft_event event = {.kind = DGRAFT_EVENT_SNAPSHOT_RECEIVED};
     event.u.snapshot_received.snapshot = files->received;
-    dgraft_membership_of(&files->state_received.members, files->state_received.members_index,
+    dgraft_membership_of(&files->loader.state.members, files->loader.state.members_index,
                          &event.u.snapshot_received.membership);
     dgraft_storage_snapshot_adopt(driver->storage, DGRAFT_SNAPSHOT_RECEIVED);
     files->drop = true;
@@ -114,8 +122,7 @@ static void received(struct dgraft_driver *driver)
     dgraft_driver_step(driver, &event);
     dgraft_driver_drop_received(driver);
     if (files->restore_failed) {
-        struct dgraft_why why = reason("the state machine cannot take up the leader's snapshot; does this node run "
-                                       "another program than its leader?");
+        struct dgraft_why why = reason(machine_refuses);
         dgraft_driver_poison(driver, &why);
     }
 }
@@ -131,8 +138,8 @@ void dgraft_driver_received_further(struct dgraft_driver *driver)
         begin_anew(driver, &files->received, files->why.text);
     } else if (files->job == FILE_RECHECK && files->done) {
         begin_load(driver);
-    } else if (files->job == FILE_LOAD && files->loaded_bytes == files->received.size) {
-        look_into(driver);
+    } else if (files->job == FILE_LOAD) {
+        load_further(driver);
     } else if (files->job == FILE_TAKE) {
         received(driver);
     }
@@ -154,7 +161,7 @@ enum file_job dgraft_driver_next_received(struct dgraft_driver *driver)
 {
     struct driver_files *files = &driver->files;
     if (files->stores_count > 0) {
-        if (driver->options.machine.restore == NULL) {
+        if (!dgraft_machine_loads(&driver->options.machine)) {
             struct dgraft_why why =
                 reason("a leader sends a snapshot, and this program's state machine cannot take one up");
             dgraft_driver_poison(driver, &why);
@@ -187,7 +194,7 @@ void dgraft_driver_install(struct dgraft_driver *driver, const struct dgraft_act
     driver->durable = position.index;
     driver->commit = position.index > driver->commit ? position.index : driver->commit;
     files->forget = position.index;
-    files->restore_failed = !dgraft_driver_restore(driver, &files->state_received, position.index);
+    files->restore_failed = !dgraft_driver_restore(driver, &files->loader);
     files->stats.installed++;
     dgraft_driver_log(driver, DGRAFT_LOG_INFO, "the leader's snapshot of all up to entry %llu is taken up",
                       (unsigned long long)position.index);

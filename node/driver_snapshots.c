@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What the state machine writes before it goes to the disk. */
+#define PIECE_BYTES (1024u * 1024)
+
 enum dgraft_status dgraft_driver_snapshot(struct dgraft_driver *driver)
 {
     if (driver->closing || driver->poisoned) {
         return DGRAFT_STATUS_CLOSED;
     }
-    if (driver->options.machine.snapshot == NULL) {
+    if (!dgraft_machine_saves(&driver->options.machine)) {
         return DGRAFT_STATUS_UNSUPPORTED;
     }
     if (driver->files.wanted || driver->files.next != FILE_NONE) {
@@ -22,8 +25,18 @@ enum dgraft_status dgraft_driver_snapshot(struct dgraft_driver *driver)
     return DGRAFT_OK;
 }
 
-static void let_go(struct driver_files *files)
+static void end_saving(struct dgraft_driver *driver)
 {
+    if (driver->files.saving != NULL) {
+        dgraft_machine_save_end(&driver->options.machine, driver->files.saving);
+        driver->files.saving = NULL;
+    }
+}
+
+static void let_go(struct dgraft_driver *driver)
+{
+    struct driver_files *files = &driver->files;
+    end_saving(driver);
     free(files->made.bytes);
     files->made = (struct dgraft_snapshot_writer){.bytes = NULL};
     files->next = FILE_NONE;
@@ -64,7 +77,17 @@ static bool due(const struct dgraft_driver *driver)
            (driver->applied > files->tried && driver->applied - files->tried >= every && !is_sent(driver));
 }
 
-/* Has the state machine write its state, as it is behind the newest entry applied. */
+static void not_made(struct dgraft_driver *driver)
+{
+    struct driver_files *files = &driver->files;
+    dgraft_driver_log(driver, DGRAFT_LOG_WARNING, "no snapshot was made at index %llu: %s",
+                      (unsigned long long)files->snapshot.position.index,
+                      files->made.failed ? "out of memory" : "the state machine could not");
+    files->stats.failed++;
+    let_go(driver);
+}
+
+/* Has the state machine begin to write its state, as it is behind the newest entry applied. */
 static void make(struct dgraft_driver *driver)
 {
     struct driver_files *files = &driver->files;
@@ -73,26 +96,52 @@ static void make(struct dgraft_driver *driver)
     const dgraft_index newest = dgraft_storage_snapshot(driver->storage).position.index;
     files->wanted = false;
     files->tried = driver->applied;
-    if (machine->snapshot == NULL || position.term == 0 || position.index <= newest ||
+    if (!dgraft_machine_saves(machine) || position.term == 0 || position.index <= newest ||
         driver->applied_members_index == 0) {
         return;
     }
+    files->snapshot = (struct dgraft_snapshot){.position = position};
+    files->written = 0;
+    files->made_written = 0;
     if (!dgraft_snapshot_state_begin(&files->made, driver->applied_members_index, &driver->applied_members,
-                                     &driver->sessions) ||
-        !machine->snapshot(machine->context, &files->made) || files->made.failed) {
-        dgraft_driver_log(driver, DGRAFT_LOG_WARNING, "no snapshot was made at index %llu: %s",
-                          (unsigned long long)position.index,
-                          files->made.failed ? "out of memory" : "the state machine could not");
-        files->stats.failed++;
-        let_go(files);
+                                     &driver->sessions)) {
+        not_made(driver);
         return;
     }
-    dgraft_snapshot_state_finish(&files->made);
-    files->snapshot = (struct dgraft_snapshot){.position = position,
-                                               .size = files->made.size,
-                                               .digest = dgraft_snapshot_digest(files->made.bytes, files->made.size)};
-    files->written = 0;
+    files->saving = dgraft_machine_save_begin(machine);
+    if (files->saving == NULL) {
+        not_made(driver);
+        return;
+    }
     files->next = FILE_BEGIN;
+}
+
+/* Has the state machine fill the buffer, whose bytes are on the disk, until there is enough for a write; behind the
+ * last piece nothing is left to be written. */
+static void make_further(struct dgraft_driver *driver)
+{
+    struct driver_files *files = &driver->files;
+    if (files->made_written < files->made.size) {
+        files->next = FILE_WRITE;
+        return;
+    }
+    files->made.size = 0;
+    files->made_written = 0;
+    while (files->saving != NULL && files->made.size < PIECE_BYTES) {
+        const size_t before = files->made.size;
+        const enum dgraft_save_step step =
+            dgraft_machine_save_piece(&driver->options.machine, files->saving, &files->made);
+        /* A piece of nothing that is not the last would come for ever. */
+        if (step == DGRAFT_SAVE_FAILED || files->made.failed ||
+            (step == DGRAFT_SAVE_MORE && files->made.size == before)) {
+            not_made(driver);
+            return;
+        }
+        if (step == DGRAFT_SAVE_DONE) {
+            end_saving(driver);
+        }
+    }
+    files->next = files->made.size > 0 ? FILE_WRITE : FILE_SEAL;
 }
 
 /* A snapshot of one's own is durable: the core decides what it is good for. */
@@ -101,7 +150,7 @@ static void made(struct dgraft_driver *driver)
     struct driver_files *files = &driver->files;
     struct dgraft_event event = {.kind = DGRAFT_EVENT_SNAPSHOT};
     event.u.snapshot.snapshot = files->snapshot;
-    let_go(files);
+    let_go(driver);
     dgraft_storage_snapshot_adopt(driver->storage, DGRAFT_SNAPSHOT_OWN);
     files->drop = true;
     files->stats.made++;
@@ -117,11 +166,11 @@ static void made_further(struct dgraft_driver *driver)
     if (files->status != DGRAFT_OK) {
         dgraft_driver_log(driver, DGRAFT_LOG_WARNING, "a snapshot was not stored: %s", files->why.text);
         files->stats.failed++;
-        let_go(files);
-    } else if (files->job == FILE_BEGIN) {
-        files->next = FILE_WRITE;
-    } else if (files->job == FILE_WRITE) {
-        files->next = files->written < files->snapshot.size ? FILE_WRITE : FILE_CHECK;
+        let_go(driver);
+    } else if (files->job == FILE_BEGIN || files->job == FILE_WRITE) {
+        make_further(driver);
+    } else if (files->job == FILE_SEAL) {
+        files->next = FILE_CHECK;
     } else if (files->job == FILE_CHECK) {
         files->next = files->done ? FILE_PUBLISH : FILE_CHECK;
     } else {
@@ -157,6 +206,7 @@ void dgraft_driver_take_file_work(struct dgraft_driver *driver)
             break;
         case FILE_BEGIN:
         case FILE_WRITE:
+        case FILE_SEAL:
         case FILE_CHECK:
         case FILE_PUBLISH:
             made_further(driver);
@@ -211,28 +261,17 @@ void dgraft_driver_plan_file_work(struct dgraft_driver *driver)
     }
 }
 
-/* Reads all of the store's snapshot. Returns OK, NO_MEMORY, IO. */
-static enum dgraft_status read_all(struct dgraft_driver *driver, const struct dgraft_snapshot *snapshot, uint8_t *bytes,
-                                   struct dgraft_why *why)
+bool dgraft_driver_restore(struct dgraft_driver *driver, struct snapshot_loader *loader)
 {
-    uint64_t at = 0;
-    while (at < snapshot->size) {
-        size_t got = 0;
-        enum dgraft_status status =
-            dgraft_storage_snapshot_read(driver->storage, at, bytes + at, (size_t)(snapshot->size - at), &got, why);
-        if (status != DGRAFT_OK) {
-            return status;
-        }
-        assert(got > 0);
-        at += got;
+    struct snapshot_state *state = &loader->state;
+    const dgraft_index index = loader->snapshot.position.index;
+    void *loading = loader->loading;
+    loader->loading = NULL;
+    /* A snapshot that is being made is older. */
+    if (driver->files.saving != NULL) {
+        let_go(driver);
     }
-    return DGRAFT_OK;
-}
-
-bool dgraft_driver_restore(struct dgraft_driver *driver, struct snapshot_state *state, dgraft_index index)
-{
-    const struct dgraft_state_machine *machine = &driver->options.machine;
-    if (machine->restore == NULL || !machine->restore(machine->context, state->machine, state->machine_bytes)) {
+    if (!dgraft_machine_load_take(&driver->options.machine, loading)) {
         return false;
     }
     state->sessions.stats = driver->sessions.stats;
@@ -248,44 +287,71 @@ bool dgraft_driver_restore(struct dgraft_driver *driver, struct snapshot_state *
     return true;
 }
 
+/* Reads the store's snapshot until the machine has all of it, or something is wrong. Returns OK, IO: *step says more.
+ */
+static enum dgraft_status load_all(struct dgraft_driver *driver, struct snapshot_loader *loader, enum loader_step *step,
+                                   struct dgraft_why *why)
+{
+    do {
+        size_t got = 0;
+        const enum dgraft_status status =
+            dgraft_storage_snapshot_read(driver->storage, loader->at, loader->bytes, loader->size, &got, why);
+        if (status != DGRAFT_OK) {
+            return status;
+        }
+        assert(got == loader->size);
+        *step = dgraft_loader_take(loader);
+    } while (*step == LOADER_MORE);
+    return DGRAFT_OK;
+}
+
+/* Says why the store's snapshot was not read to its end. */
+static enum dgraft_status not_loaded(const struct dgraft_driver *driver, const struct snapshot_loader *loader,
+                                     enum loader_step step, struct dgraft_why *why)
+{
+    const unsigned long long index = loader->snapshot.position.index;
+    const char *directory = driver->options.directory;
+    if (step == LOADER_REFUSED) {
+        (void)snprintf(why->text, sizeof why->text, "%s: the snapshot at index %llu cannot be used: %s", directory,
+                       index, dgraft_refusal_text(loader->refusal));
+        return loader->refusal == DGRAFT_REFUSAL_VERSION ? DGRAFT_STATUS_TOO_NEW : DGRAFT_STATUS_DAMAGED;
+    }
+    if (step == LOADER_NO_MEMORY) {
+        (void)snprintf(why->text, sizeof why->text, "no memory for the snapshot at index %llu", index);
+        return DGRAFT_STATUS_NO_MEMORY;
+    }
+    (void)snprintf(why->text, sizeof why->text,
+                   "%s: the state machine cannot take up the snapshot at index %llu; was it made by another "
+                   "program, or by a newer one?",
+                   directory, index);
+    return DGRAFT_STATUS_UNSUPPORTED;
+}
+
 enum dgraft_status dgraft_driver_meet_snapshot(struct dgraft_driver *driver, const struct dgraft_found *found,
                                                struct dgraft_why *why)
 {
-    const dgraft_index index = found->snapshot.position.index;
-    struct snapshot_state state;
-    if (index == 0 || index <= driver->applied) {
+    struct snapshot_loader loader;
+    enum loader_step step = LOADER_MACHINE;
+    enum dgraft_status status = DGRAFT_OK;
+    if (found->snapshot.position.index == 0 || found->snapshot.position.index <= driver->applied) {
         return DGRAFT_OK;
     }
-    uint8_t *bytes = found->snapshot.size <= SIZE_MAX / 2 ? malloc((size_t)found->snapshot.size) : NULL;
-    enum dgraft_status status = DGRAFT_STATUS_NO_MEMORY;
-    (void)snprintf(why->text, sizeof why->text, "no memory for the snapshot at index %llu", (unsigned long long)index);
-    if (bytes != NULL) {
-        status = read_all(driver, &found->snapshot, bytes, why);
+    if (!dgraft_loader_begin(&loader, &driver->options.machine, &found->snapshot)) {
+        step = LOADER_NO_MEMORY;
+    } else if (dgraft_machine_loads(&driver->options.machine)) {
+        status = load_all(driver, &loader, &step, why);
     }
-    if (status == DGRAFT_OK) {
-        const enum dgraft_refusal refusal =
-            dgraft_snapshot_state_decode(bytes, (size_t)found->snapshot.size, index, &state);
-        if (refusal != DGRAFT_ACCEPT) {
-            (void)snprintf(why->text, sizeof why->text, "%s: the snapshot at index %llu cannot be used: %s",
-                           driver->options.directory, (unsigned long long)index, dgraft_refusal_text(refusal));
-            status = refusal == DGRAFT_REFUSAL_VERSION ? DGRAFT_STATUS_TOO_NEW : DGRAFT_STATUS_DAMAGED;
-        } else if (!dgraft_driver_restore(driver, &state, index)) {
-            (void)snprintf(why->text, sizeof why->text,
-                           "%s: the state machine cannot take up the snapshot at index %llu; was it made by another "
-                           "program, or by a newer one?",
-                           driver->options.directory, (unsigned long long)index);
-            dgraft_sessions_free(&state.sessions);
-            status = DGRAFT_STATUS_UNSUPPORTED;
-        }
+    if (status == DGRAFT_OK && (step != LOADER_DONE || !dgraft_driver_restore(driver, &loader))) {
+        status = not_loaded(driver, &loader, step, why);
     }
-    free(bytes);
+    dgraft_loader_end(&loader);
     return status;
 }
 
 void dgraft_driver_end_files(struct dgraft_driver *driver)
 {
     struct driver_files *files = &driver->files;
-    let_go(files);
+    let_go(driver);
     dgraft_driver_drop_received(driver);
     for (; files->stores_count > 0; files->stores_count--) {
         dgraft_buffer_release(files->stores[files->stores_first].buffer);

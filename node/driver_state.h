@@ -350,7 +350,7 @@ void dgraft_driver_end_transfer(struct dgraft_driver *driver);
 enum dgraft_status dgraft_driver_meet_snapshot(struct dgraft_driver *driver, const struct dgraft_found *found,
                                                struct dgraft_why *why);
 /* Takes up a state: the machine's, the sessions (owned from then on) and the members. False: the machine cannot. */
-bool dgraft_driver_restore(struct dgraft_driver *driver, struct snapshot_state *state, dgraft_index index);
+bool dgraft_driver_restore(struct dgraft_driver *driver, struct snapshot_loader *loader);
 void dgraft_driver_compact(struct dgraft_driver *driver, const struct dgraft_action_compact *compact);
 void dgraft_driver_take_file_work(struct dgraft_driver *driver);
 void dgraft_driver_plan_file_work(struct dgraft_driver *driver);

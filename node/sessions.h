@@ -83,6 +83,9 @@ uint64_t dgraft_sessions_digest(const struct sessions *sessions);
 
 /* sessions_encode.c: the table as bytes, for a snapshot. One table has one encoding. */
 
+/* No table's encoding is longer: 40 bytes, and for each session 48, and for each of its commands 24 and an answer. */
+#define SESSIONS_ENCODED_MAX (40u + SESSIONS_MAX * (48u + SESSION_WINDOW * (24u + DGRAFT_SESSION_ANSWER_BYTES_MAX)))
+
 /* Returns how many bytes encode writes. */
 size_t dgraft_sessions_encoded_bytes(const struct sessions *sessions);
 void dgraft_sessions_encode(const struct sessions *sessions, uint8_t *out);

@@ -30,6 +30,10 @@
 #define TAIL_BYTES    8u
 
 _Static_assert(SESSION_WINDOW == 64, "a mask of 64 bits says what is done");
+_Static_assert(SESSIONS_ENCODED_MAX ==
+                   HEAD_BYTES + TAIL_BYTES +
+                       SESSIONS_MAX * (SESSION_BYTES + SESSION_WINDOW * (DONE_BYTES + DGRAFT_SESSION_ANSWER_BYTES_MAX)),
+               "the bound is that of this format");
 
 static size_t padded(size_t size)
 {

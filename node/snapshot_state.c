@@ -2,12 +2,12 @@
  *
  *   offset  width  field
  *        0      4  magic "dgrn"
- *        4      4  version: 1
+ *        4      4  version: 2; 1 is read, too
  *        8      8  index of the entry that says who the members are; at most the snapshot's
  *       16      4  bytes of the members, a multiple of 8 (wire/include/dgraft/membership.h)
  *       20      4  bytes of the sessions, a multiple of 8 (sessions_encode.c)
- *       24      8  bytes of the state machine's state
- *       32      -  members, sessions, state
+ *       24      8  0; in version 1 bytes of the state machine's state
+ *       32      -  members, sessions; all the rest is the state machine's state
  */
 #include "snapshot_state.h"
 
@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define MAGIC   0x6e726764u /* "dgrn" */
-#define VERSION 1u
+#define VERSION 2u          /* the state is written before anybody knows how long it will be */
 
 #define AT_MAGIC    0u
 #define AT_VERSION  4u
@@ -79,11 +79,10 @@ bool dgraft_snapshot_state_begin(struct dgraft_snapshot_writer *writer, dgraft_i
     return true;
 }
 
-void dgraft_snapshot_state_finish(struct dgraft_snapshot_writer *writer)
+uint64_t dgraft_snapshot_front_bytes(const uint8_t *head)
 {
-    const size_t before = SNAPSHOT_STATE_HEAD_BYTES + dgraft_get_u32(writer->bytes + AT_MEMBERS) +
-                          dgraft_get_u32(writer->bytes + AT_SESSIONS);
-    dgraft_put_u64(writer->bytes + AT_MACHINE, writer->size - before);
+    return UINT64_C(0) + SNAPSHOT_STATE_HEAD_BYTES + dgraft_get_u32(head + AT_MEMBERS) +
+           dgraft_get_u32(head + AT_SESSIONS);
 }
 
 enum dgraft_refusal dgraft_snapshot_members_decode(const uint8_t *bytes, size_t size, dgraft_index index,
@@ -95,7 +94,7 @@ enum dgraft_refusal dgraft_snapshot_members_decode(const uint8_t *bytes, size_t 
     if (dgraft_get_u32(bytes + AT_MAGIC) != MAGIC) {
         return DGRAFT_REFUSAL_MAGIC;
     }
-    if (dgraft_get_u32(bytes + AT_VERSION) != VERSION) {
+    if (dgraft_get_u32(bytes + AT_VERSION) == 0 || dgraft_get_u32(bytes + AT_VERSION) > VERSION) {
         return DGRAFT_REFUSAL_VERSION;
     }
     const uint32_t members_bytes = dgraft_get_u32(bytes + AT_MEMBERS);
@@ -121,7 +120,7 @@ static bool sessions_within(const struct sessions *sessions, dgraft_index index)
     return true;
 }
 
-enum dgraft_refusal dgraft_snapshot_state_decode(const uint8_t *bytes, size_t size, dgraft_index index,
+enum dgraft_refusal dgraft_snapshot_state_decode(const uint8_t *bytes, size_t size, uint64_t total, dgraft_index index,
                                                  struct snapshot_state *out)
 {
     memset(out, 0, sizeof *out);
@@ -130,19 +129,24 @@ enum dgraft_refusal dgraft_snapshot_state_decode(const uint8_t *bytes, size_t si
     if (refusal != DGRAFT_ACCEPT) {
         return refusal;
     }
-    const size_t members_end = SNAPSHOT_STATE_HEAD_BYTES + dgraft_get_u32(bytes + AT_MEMBERS);
-    const uint32_t sessions_bytes = dgraft_get_u32(bytes + AT_SESSIONS);
-    if (sessions_bytes > size - members_end ||
-        dgraft_get_u64(bytes + AT_MACHINE) != size - members_end - sessions_bytes) {
+    const uint64_t front = dgraft_snapshot_front_bytes(bytes);
+    if (front > total) {
         return DGRAFT_REFUSAL_LENGTH;
     }
-    refusal = dgraft_sessions_decode(bytes + members_end, sessions_bytes, &out->sessions);
+    if (front > size) {
+        return DGRAFT_REFUSAL_SHORT;
+    }
+    const uint64_t stated = dgraft_get_u64(bytes + AT_MACHINE);
+    if (stated != (dgraft_get_u32(bytes + AT_VERSION) == 1 ? total - front : 0)) {
+        return DGRAFT_REFUSAL_LENGTH;
+    }
+    const uint32_t sessions_bytes = dgraft_get_u32(bytes + AT_SESSIONS);
+    refusal = dgraft_sessions_decode(bytes + front - sessions_bytes, sessions_bytes, &out->sessions);
     if (refusal == DGRAFT_ACCEPT && !sessions_within(&out->sessions, index)) {
         dgraft_sessions_free(&out->sessions);
         refusal = DGRAFT_REFUSAL_FIELD;
     }
-    out->machine = bytes + members_end + sessions_bytes;
-    out->machine_bytes = size - members_end - sessions_bytes;
+    out->front_bytes = (size_t)front;
     return refusal;
 }
 

@@ -21,25 +21,25 @@ struct dgraft_snapshot_writer {
     bool failed; /* there was no memory */
 };
 
-/* A snapshot that was read. */
+/* What a snapshot says besides the machine's state. */
 struct snapshot_state {
     dgraft_index members_index; /* of the entry that says who they are */
     struct dgraft_members members;
     struct sessions sessions; /* owned */
-    const uint8_t *machine;   /* view of the bytes that were read */
-    size_t machine_bytes;
+    size_t front_bytes;       /* the machine's state begins behind so many bytes */
 };
 
-/* Writes all but the machine's part, which follows by dgraft_snapshot_write. Returns false when there is no memory. */
+/* Writes all but the machine's part, which is whatever follows. Returns false when there is no memory. */
 bool dgraft_snapshot_state_begin(struct dgraft_snapshot_writer *writer, dgraft_index members_index,
                                  const struct dgraft_members *members, const struct sessions *sessions);
 
-/* Fills in what is known only when the machine has written. */
-void dgraft_snapshot_state_finish(struct dgraft_snapshot_writer *writer);
+/* Returns how many bytes come before the machine's state, as a snapshot's first SNAPSHOT_STATE_HEAD_BYTES say. */
+uint64_t dgraft_snapshot_front_bytes(const uint8_t *head);
 
-/* Reads a whole one, of this index. Returns ACCEPT; SHORT, MAGIC, VERSION, LENGTH, FIELD, or what the members' or the
- * sessions' bytes were refused for; `out` then holds nothing. Time and memory are bounded by size. */
-enum dgraft_refusal dgraft_snapshot_state_decode(const uint8_t *bytes, size_t size, dgraft_index index,
+/* Reads the first `size` bytes of one that has `total`, of this index: at least what comes before the machine's state.
+ * Returns ACCEPT; SHORT, MAGIC, VERSION, LENGTH, FIELD, or what the members' or the sessions' bytes were refused for;
+ * `out` then holds nothing. Time and memory are bounded by size. */
+enum dgraft_refusal dgraft_snapshot_state_decode(const uint8_t *bytes, size_t size, uint64_t total, dgraft_index index,
                                                  struct snapshot_state *out);
 
 /* Reads the members alone, of the first bytes of one. */

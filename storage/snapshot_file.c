@@ -34,10 +34,23 @@ void dgraft_draft_end(struct dgraft_storage *storage, enum dgraft_snapshot_draft
     const bool there = draft->file >= 0 || draft->header.snapshot.position.index != 0;
     dgraft_disk_close(&storage->disk, draft->file);
     (void)XXH3_freeState(draft->hash);
+    (void)XXH3_freeState(draft->written);
     if (gone && there) {
         (void)dgraft_disk_unlink(&storage->disk, draft->name);
     }
     *draft = (struct dgraft_draft){.name = draft->name, .file = -1};
+}
+
+/* The block in front: of zeros as long as nobody knows what will stand in it. */
+static int write_block(struct dgraft_storage *storage, const struct dgraft_draft *draft)
+{
+    uint8_t block[DGRAFT_BLOCK_BYTES] = {0};
+    struct iovec piece = {block, sizeof block};
+    if (draft->written == NULL) {
+        dgraft_snapshot_encode(&draft->header, block);
+    }
+    const int result = dgraft_disk_write(&storage->disk, draft->file, &piece, 1, 0);
+    return result < 0 ? result : dgraft_disk_sync(&storage->disk, draft->file);
 }
 
 enum dgraft_status dgraft_storage_snapshot_begin(struct dgraft_storage *storage, enum dgraft_snapshot_draft which,
@@ -45,8 +58,6 @@ enum dgraft_status dgraft_storage_snapshot_begin(struct dgraft_storage *storage,
                                                  struct dgraft_why *why)
 {
     struct dgraft_draft *draft = &storage->drafts[which];
-    uint8_t block[DGRAFT_BLOCK_BYTES];
-    struct iovec piece = {block, sizeof block};
     dgraft_draft_end(storage, which, true);
     draft->file = dgraft_disk_open(&storage->disk, draft->name, DGRAFT_FS_CREATE);
     if (draft->file == -EEXIST) { /* left by an attempt that failed */
@@ -58,11 +69,15 @@ enum dgraft_status dgraft_storage_snapshot_begin(struct dgraft_storage *storage,
     }
     draft->header = (struct dgraft_snapshot_header){
         .identity = storage->identity, .snapshot = *snapshot, .chunk_bytes = chunk_bytes};
-    dgraft_snapshot_encode(&draft->header, block);
-    int result = dgraft_disk_write(&storage->disk, draft->file, &piece, 1, 0);
-    if (result >= 0) {
-        result = dgraft_disk_sync(&storage->disk, draft->file);
+    if (snapshot->size == 0) {
+        draft->written = XXH3_createState();
+        if (draft->written == NULL) {
+            dgraft_draft_end(storage, which, true);
+            return failed(storage, "make", draft->name, -ENOMEM, why);
+        }
+        (void)XXH3_64bits_reset(draft->written);
     }
+    int result = write_block(storage, draft);
     if (result >= 0) {
         result = dgraft_disk_sync_directory(&storage->disk);
     }
@@ -79,7 +94,8 @@ enum dgraft_status dgraft_storage_snapshot_write(struct dgraft_storage *storage,
 {
     struct dgraft_draft *draft = &storage->drafts[which];
     const uint8_t *next = bytes;
-    if (draft->file < 0 || offset != draft->offset || size > draft->header.snapshot.size - offset) {
+    if (draft->file < 0 || offset != draft->offset ||
+        (draft->written == NULL && size > draft->header.snapshot.size - offset)) {
         return dgraft_why_set(why, DGRAFT_STATUS_MISUSE, "%s: bytes at offset %" PRIu64 " are not the next",
                               draft->name, offset);
     }
@@ -95,10 +111,33 @@ enum dgraft_status dgraft_storage_snapshot_write(struct dgraft_storage *storage,
             dgraft_draft_end(storage, which, true);
             return failed(storage, "write", draft->name, result, why);
         }
+        if (draft->written != NULL) {
+            (void)XXH3_64bits_update(draft->written, next, part);
+        }
         draft->offset += part;
         next += part;
         size -= part;
     }
+    return DGRAFT_OK;
+}
+
+enum dgraft_status dgraft_storage_snapshot_seal(struct dgraft_storage *storage, enum dgraft_snapshot_draft which,
+                                                struct dgraft_snapshot *snapshot, struct dgraft_why *why)
+{
+    struct dgraft_draft *draft = &storage->drafts[which];
+    if (draft->file < 0 || draft->written == NULL || draft->offset == 0) {
+        return dgraft_why_set(why, DGRAFT_STATUS_MISUSE, "%s is not waiting for its end", draft->name);
+    }
+    draft->header.snapshot.size = draft->offset;
+    draft->header.snapshot.digest = XXH3_64bits_digest(draft->written);
+    (void)XXH3_freeState(draft->written);
+    draft->written = NULL;
+    const int result = write_block(storage, draft);
+    if (result < 0) {
+        dgraft_draft_end(storage, which, true);
+        return failed(storage, "write", draft->name, result, why);
+    }
+    *snapshot = draft->header.snapshot;
     return DGRAFT_OK;
 }
 
@@ -145,7 +184,7 @@ enum dgraft_status dgraft_storage_snapshot_check(struct dgraft_storage *storage,
     struct dgraft_draft *draft = &storage->drafts[which];
     const struct dgraft_snapshot *snapshot = &draft->header.snapshot;
     *done = false;
-    if (draft->file < 0 || draft->offset != snapshot->size) {
+    if (draft->file < 0 || draft->written != NULL || draft->offset != snapshot->size) {
         return dgraft_why_set(why, DGRAFT_STATUS_MISUSE, "%s is not whole", draft->name);
     }
     const int64_t got = hash_step(&storage->disk, draft->file, draft->checked, snapshot->size, &draft->hash);

@@ -37,6 +37,7 @@ struct dgraft_draft {
     const char *name;
     int file; /* -1: none */
     struct dgraft_snapshot_header header;
+    void *written;    /* hash over what was stored, while its size is not known; NULL: it was from the first */
     uint64_t offset;  /* bytes stored */
     uint64_t checked; /* bytes read back */
     void *hash;

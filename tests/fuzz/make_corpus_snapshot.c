@@ -28,7 +28,6 @@ static void save(const char *directory, const char *name, uint32_t members_count
         perror(path);
         exit(1);
     }
-    dgraft_snapshot_state_finish(&writer);
     if (fwrite(writer.bytes, 1, writer.size, file) != writer.size || fclose(file) != 0) {
         perror(path);
         exit(1);

@@ -52,6 +52,41 @@ struct dgraft_snapshot_writer; /* opaque */
 /* Adds bytes to the snapshot being made. Returns false when there is no memory: nothing will come of it. */
 bool dgraft_snapshot_write(struct dgraft_snapshot_writer *writer, const void *bytes, size_t size);
 
+enum dgraft_save_step {
+    DGRAFT_SAVE_MORE = 1,
+    DGRAFT_SAVE_DONE = 2,  /* this was the last piece */
+    DGRAFT_SAVE_FAILED = 3 /* there is no snapshot this time */
+};
+
+/* How a state machine whose state is too large to be held twice writes it down and takes it up: in pieces, between
+ * which the loop goes on. The node holds no more of it than a piece, or 1 MiB and a piece. All come on the loop's
+ * thread, and get the machine's context. */
+struct dgraft_state_stream {
+    /* Begins to write the state as it is behind the last command applied. Commands are applied between the pieces, and
+     * must not show in these: the machine keeps what they would change, or works on a copy of its own kind. Returns
+     * what the next two are called with; NULL: there is no snapshot this time. One at a time. */
+    void *(*save_begin)(void *context);
+    /* Writes the next piece with dgraft_snapshot_write, a byte at least unless it is the last; some 64 KiB to 1 MiB is
+     * good. It comes when 1 MiB before it is on the disk. */
+    enum dgraft_save_step (*save_piece)(void *context, void *saving, struct dgraft_snapshot_writer *writer);
+    /* Ends it, also before the last piece: when the disk is full, a leader's snapshot is taken up, or the node closes.
+     */
+    void (*save_end)(void *context, void *saving);
+
+    /* Begins to read a state of so many bytes, which save_piece wrote, here or on another node. The machine's own state
+     * stays in force meanwhile, and commands are applied to it. Returns what the next three are called with; NULL: not
+     * now, it will come again (at a start: the start fails). One at a time. */
+    void *(*load_begin)(void *context, uint64_t size);
+    /* Reads the next bytes: view during the call, of any size. Returns false when they are no good: the start fails, or
+     * this node stops taking part. */
+    bool (*load_piece)(void *context, void *loading, const uint8_t *bytes, size_t size);
+    /* All bytes have come: replaces all of the machine's state by what was read, and ends the reading. The loop waits
+     * for it. Returns false when it cannot: as load_piece. */
+    bool (*load_take)(void *context, void *loading);
+    /* Ends the reading: nothing will come of it. */
+    void (*load_drop)(void *context, void *loading);
+};
+
 /* The user's state machine. None of these may call back into turn. */
 struct dgraft_state_machine {
     void *context;
@@ -68,6 +103,9 @@ struct dgraft_state_machine {
      * sends a snapshot instead of entries. Returns false when it cannot: the start fails, or this node stops taking
      * part. NULL: it never can. */
     bool (*restore)(void *context, const uint8_t *bytes, size_t size);
+    /* Instead of the two above, with which all of the state lies in memory as bytes, besides the machine's own: pieces.
+     * All of its functions are wanted. Retained until close. NULL: those above. */
+    const struct dgraft_state_stream *stream;
 };
 
 enum dgraft_proposal_fate {
@@ -360,8 +398,8 @@ void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driv
  * The transport stays open. NULL is ignored. */
 void dgraft_driver_close(struct dgraft_driver *driver);
 
-/* Forgets everything without writing: as kill -9 would. Callbacks do not come. The transports must be closed without a
- * flush: what waits in them lies in memory that is gone. For simulators. */
+/* Forgets everything without writing: as kill -9 would. Callbacks do not come, but for save_end and load_drop. The
+ * transports must be closed without a flush: what waits in them lies in memory that is gone. For simulators. */
 void dgraft_driver_abandon(struct dgraft_driver *driver);
 
 #ifdef __cplusplus

@@ -42,8 +42,8 @@ struct dgraft_node_options {
     uint32_t lag_notice_entries;            /* 0: 10,000 */
     dgraft_time_ns write_stall_ns;          /* a leader whose write takes longer steps aside; 0: 10 s */
     /* A snapshot is made whenever so many entries were applied since the last; 0: only when asked for. The state
-     * machine writes all of its state on the loop's thread then, and the log before it is dropped, but for the newest
-     * snapshot_tail entries (0: 1,024): who lags by less needs no snapshot. */
+     * machine writes its state on the loop's thread then, all at once or in pieces, and the log before it is dropped,
+     * but for the newest snapshot_tail entries (0: 1,024): who lags by less needs no snapshot. */
     uint64_t snapshot_every;
     uint64_t snapshot_tail;
     uint32_t spares;         /* segments of 8 MiB to keep prepared while there is nothing to do, beside the next one */

@@ -184,8 +184,9 @@ enum dgraft_snapshot_draft { DGRAFT_SNAPSHOT_OWN = 0, DGRAFT_SNAPSHOT_RECEIVED =
 /* Returns XXH3-64 of bytes: a snapshot's digest. */
 uint64_t dgraft_snapshot_digest(const void *bytes, size_t size);
 
-/* Begins a snapshot; what there was of another one is dropped. chunk_bytes: larger writes are done in parts of it, at
- * least 1. Returns OK, FULL, READ_ONLY, IO. */
+/* Begins a snapshot; what there was of another one is dropped. A size of 0: how long it will be, and its digest, are
+ * not known yet; dgraft_storage_snapshot_seal ends it. chunk_bytes: larger writes are done in parts of it, at least 1.
+ * Returns OK, FULL, READ_ONLY, IO, NO_MEMORY. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_begin(struct dgraft_storage *storage,
                                                                  enum dgraft_snapshot_draft which,
                                                                  const struct dgraft_snapshot *snapshot,
@@ -196,6 +197,13 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_write(struct dgraft_s
                                                                  enum dgraft_snapshot_draft which, uint64_t offset,
                                                                  const void *bytes, size_t size,
                                                                  struct dgraft_why *why);
+
+/* Ends a snapshot whose size was not known: *snapshot is what was written, with its digest. It may be checked from then
+ * on. Returns OK, MISUSE (it was known, or nothing was written), FULL, IO. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_seal(struct dgraft_storage *storage,
+                                                                enum dgraft_snapshot_draft which,
+                                                                struct dgraft_snapshot *snapshot,
+                                                                struct dgraft_why *why);
 
 /* Copies bytes that were written, and not published yet. Returns OK, MISUSE (there are fewer), IO. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_reread(struct dgraft_storage *storage,

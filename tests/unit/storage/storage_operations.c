@@ -108,18 +108,34 @@ static void receive_more(struct scene *scene)
     receive(scene, 2 * RIG_CHUNK_BYTES);
 }
 
-/* All bytes of one of the node's own are stored, and nothing was done with them yet. */
+/* All bytes of one of the node's own are stored; nobody has said how many there would be. */
 static void store_own(struct scene *scene)
 {
     uint8_t bytes[RIG_SNAPSHOT_BYTES];
     struct dgraft_why why;
-    const struct dgraft_snapshot snapshot = rig_snapshot_of(own);
+    const struct dgraft_snapshot snapshot = {.position = own};
     rig_snapshot_bytes(own, bytes);
     must(dgraft_storage_snapshot_begin(scene->storage, DGRAFT_SNAPSHOT_OWN, &snapshot, RIG_CHUNK_BYTES, &why) ==
                  DGRAFT_OK &&
              dgraft_storage_snapshot_write(scene->storage, DGRAFT_SNAPSHOT_OWN, 0, bytes, sizeof bytes, &why) ==
                  DGRAFT_OK,
          "snapshot");
+}
+
+static enum dgraft_status act_seal(struct scene *scene)
+{
+    const struct dgraft_snapshot expected = rig_snapshot_of(own);
+    struct dgraft_snapshot snapshot = {.size = 0};
+    const enum dgraft_status status =
+        dgraft_storage_snapshot_seal(scene->storage, DGRAFT_SNAPSHOT_OWN, &snapshot, &scene->why);
+    must(status != DGRAFT_OK || dgraft_snapshot_equal(&snapshot, &expected), "another one was sealed");
+    return status;
+}
+
+static void store_and_seal(struct scene *scene)
+{
+    store_own(scene);
+    must(act_seal(scene) == DGRAFT_OK, "seal");
 }
 
 static enum dgraft_status act_check(struct scene *scene)
@@ -134,7 +150,7 @@ static enum dgraft_status act_check(struct scene *scene)
 
 static void store_and_check(struct scene *scene)
 {
-    store_own(scene);
+    store_and_seal(scene);
     must(act_check(scene) == DGRAFT_OK, "check");
 }
 
@@ -365,7 +381,8 @@ static const struct operation table[OPERATION_COUNT] = {
     [OPERATION_begin] = {.before = two_entries, .act = act_begin},
     [OPERATION_begin_again] = {.before = two_entries, .ready = receive_more, .act = act_begin_again},
     [OPERATION_store] = {.before = two_entries, .ready = receive_some, .act = act_store},
-    [OPERATION_check] = {.before = two_entries, .ready = store_own, .act = act_check},
+    [OPERATION_seal] = {.before = two_entries, .ready = store_own, .act = act_seal},
+    [OPERATION_check] = {.before = two_entries, .ready = store_and_seal, .act = act_check},
     [OPERATION_publish] = {.before = two_entries,
                            .ready = store_and_check,
                            .act = act_publish,

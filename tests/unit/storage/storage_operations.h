@@ -35,6 +35,7 @@
     X(begin, "snapshot begin", 10)                                                                                     \
     X(begin_again, "snapshot begin", 10)                                                                               \
     X(store, "snapshot write", 4)                                                                                      \
+    X(seal, "snapshot seal", 4)                                                                                        \
     X(check, "snapshot check", 1)                                                                                      \
     X(publish, "snapshot publish", 4)                                                                                  \
     X(install, "write", 4)                                                                                             \
