@@ -22,12 +22,12 @@
 #define WINDOW      16u
 #define BOUND_BYTES (24LL * 1024 * 1024)
 
-/* Touched by its node's callbacks, one at a time; by the main thread when that is closed. */
+/* Touched by its node's callbacks, one at a time; by the main thread when that is closed, but for what is atomic. */
 struct machine {
     uint64_t count;
     uint64_t hash;
-    uint32_t loaded;
-    uint32_t during; /* commands applied while its state was being written or read */
+    atomic_uint loaded;
+    atomic_uint during; /* commands applied while its state was being written or read */
     bool saving;
     bool loading;
 };
@@ -141,7 +141,7 @@ static uint64_t word(uint64_t at, uint64_t seed)
 static void apply(void *context, const struct dgraft_applied *entries, size_t count)
 {
     struct machine *machine = context;
-    machine->during += machine->saving || machine->loading ? (uint32_t)count : 0;
+    atomic_fetch_add(&machine->during, machine->saving || machine->loading ? (unsigned)count : 0);
     for (size_t i = 0; i < count; i++) {
         machine->hash = (machine->hash ^ entries[i].position.index ^ entries[i].payload[0]) * UINT64_C(1099511628211);
         machine->count++;
@@ -225,7 +225,7 @@ static bool load_take(void *context, void *loading)
     CHECK(load->at == HEAD_BYTES + 8 * words, "taken after %llu bytes", (unsigned long long)load->at);
     machine->count = dgraft_get_u64(load->head);
     machine->hash = dgraft_get_u64(load->head + 8);
-    machine->loaded++;
+    atomic_fetch_add(&machine->loaded, 1);
     machine->loading = false;
     free(load);
     return true;
@@ -258,7 +258,7 @@ static void open_node(int at)
     struct dgraft_node_options options = {.directory = directories[at],
                                           .machine = {.context = &machines[at], .apply = apply, .stream = &stream},
                                           .sink = {.log = say},
-                                          .election_timeout_ns = 1000 * MS,
+                                          .election_timeout_ns = 2000 * MS,
                                           .datagram_bytes_max = 60000,
                                           .snapshot_tail = 20};
     machines[at] = (struct machine){.count = 0};
@@ -371,8 +371,8 @@ static void end_phase(const struct phase *phase, const char *what)
     CHECK(heap < BOUND_BYTES, "%lld bytes of heap", heap);
 }
 
-/* The leader writes its state down while commands are committed. */
-static void make(void)
+/* The leader writes its state down while commands are committed. Returns who it was. */
+static int make(void)
 {
     const int at = leader();
     const struct phase phase = begin_phase();
@@ -382,6 +382,7 @@ static void make(void)
         commit_some();
     }
     end_phase(&phase, "made, and the log dropped");
+    return at;
 }
 
 /* Who was away is sent it, and takes it up. */
@@ -389,7 +390,7 @@ static void send(int away)
 {
     const struct phase phase = begin_phase();
     open_node(away);
-    while (machines[away].loaded == 0 || status_of(away).snapshots.installed == 0) {
+    while (atomic_load(&machines[away].loaded) == 0 || status_of(away).snapshots.installed == 0) {
         CHECK(status_of(away).snapshots.failed == 0 && seconds() - phase.begun < 600, "it is not taken up");
         commit_some();
         nap_ms(20);
@@ -421,14 +422,13 @@ int main(int argc, char **argv)
     const int away = (leader() + 1) % NODES;
     dgraft_node_close(nodes[away]);
     nodes[away] = NULL;
-    nap_ms(2500); /* who was heard a moment ago would have entries kept */
+    nap_ms(5000); /* who was heard a moment ago would have entries kept */
     commit(300);
     (void)printf("a state of %llu MiB, three nodes in one process\n", (unsigned long long)mib);
-    make();
-    const uint32_t during = machines[leader()].during;
-    CHECK(during > 0, "nothing was applied while it was written");
+    const int maker = make();
+    CHECK(atomic_load(&machines[maker].during) > 0, "nothing was applied while it was written");
     send(away);
-    CHECK(machines[away].loaded == 1, "taken up %u times", machines[away].loaded);
+    CHECK(atomic_load(&machines[away].loaded) == 1, "taken up %u times", atomic_load(&machines[away].loaded));
     commit(50);
     settle();
     for (int i = 0; i < NODES; i++) {
@@ -440,7 +440,7 @@ int main(int argc, char **argv)
     const struct phase phase = begin_phase();
     open_node(away);
     end_phase(&phase, "read at a start");
-    CHECK(machines[away].loaded == 1, "nothing was read at the start");
+    CHECK(atomic_load(&machines[away].loaded) == 1, "nothing was read at the start");
     dgraft_node_close(nodes[away]);
     (void)snprintf(command, sizeof command, "rm -r '%s'", base);
     CHECK(system(command) == 0, "cleaning up");
