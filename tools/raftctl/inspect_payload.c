@@ -16,7 +16,7 @@ static void print_hex(FILE *stream, const uint8_t *bytes, size_t size)
         for (size_t i = at; i < at + HEX_ROW_BYTES; i++) {
             if (i < size) {
                 (void)fprintf(stream, " %02x", bytes[i]);
-                text[i - at] = bytes[i] >= ' ' && bytes[i] <= '~' ? (char)bytes[i] : '.';
+                text[i - at] = (char)(bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '.');
             } else {
                 (void)fputs("   ", stream);
             }
