@@ -218,6 +218,8 @@ bool dgraft_core_repair_admits(struct step *step, const struct dgraft_append *ap
 /* Takes entries of the leader's that are to take the place of damage which its log contradicts. Returns false when the
  * answer is not about that. */
 bool dgraft_core_repair_overwrites(struct step *step, const struct dgraft_message *message);
+/* The leader of this term does not hold the damage's anchor: that is a proof as well. */
+void dgraft_core_repair_not_held(struct dgraft_core *core, const struct dgraft_fetch_answer *answer);
 /* A snapshot that holds damaged entries is durable. */
 void dgraft_core_repair_snapshot(struct dgraft_core *core);
 /* At the end of a step, behind the WRITE. */

@@ -72,5 +72,9 @@ void dgraft_core_recv_fetch(struct step *step, struct peer *peer, const struct d
     if (verdict == DGRAFT_FETCH_HAVE) {
         send->message.u.fetch_answer.first = gift.first;
         send->last.index = gift.last;
+    } else if (verdict == DGRAFT_FETCH_HAVE_NOT) {
+        const dgraft_index index = dgraft_core_min(fetch->anchor.index, core->last.index);
+        const dgraft_term term = dgraft_core_term_at(core, index);
+        send->message.u.fetch_answer.here = (struct dgraft_position){term == 0 ? 0 : index, term};
     }
 }

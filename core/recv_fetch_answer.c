@@ -60,6 +60,9 @@ void dgraft_core_recv_fetch_answer(struct step *step, const struct dgraft_messag
         return;
     case DGRAFT_FETCH_HAVE_NOT:
         asked->have_not |= from;
+        if (message->from == core->leader && message->term == core->term) {
+            dgraft_core_repair_not_held(core, answer);
+        }
         return;
     case DGRAFT_FETCH_DAMAGED:
         asked->damaged |= from;

@@ -135,6 +135,21 @@ static void look_for_proof(struct dgraft_core *core, const struct dgraft_append 
     }
 }
 
+/* A leader holds all that is committed. What it does not hold of this log, as the anchor, is not, and never will be:
+ * its log only grows, by entries of its own term. Whatever the logs have in common lies at or before `here`. */
+void dgraft_core_repair_not_held(struct dgraft_core *core, const struct dgraft_fetch_answer *answer)
+{
+    const dgraft_index intact = core->damage[0].damage.first - 1;
+    const dgraft_index first = dgraft_core_min(answer->here.index, intact + 1);
+    if (core->mending || core->proof_term == core->term || answer->here.index == 0 || first <= core->commit ||
+        answer->anchor.term >= core->term || dgraft_core_max(core->verified, core->commit) + 1 < first) {
+        return;
+    }
+    core->proof = (struct dgraft_fetch){.first = first, .last = answer->here.index, .anchor = answer->here};
+    core->proof_term = core->term;
+    core->fetch_at_ns = core->now_ns;
+}
+
 bool dgraft_core_repair_overwrites(struct step *step, const struct dgraft_message *message)
 {
     struct dgraft_core *core = step->core;

@@ -123,7 +123,12 @@ static enum dgraft_refusal check_peer(const struct dgraft_frame *frame)
         if ((answer->verdict == DGRAFT_FETCH_HAVE) != (answer->count > 0)) {
             return DGRAFT_REFUSAL_COUNT;
         }
-        return answer->first <= answer->anchor.index ? DGRAFT_ACCEPT : DGRAFT_REFUSAL_ORDER;
+        if (!position_valid(answer->here)) {
+            return DGRAFT_REFUSAL_FIELD;
+        }
+        return answer->first <= answer->anchor.index && answer->here.index <= answer->anchor.index
+                   ? DGRAFT_ACCEPT
+                   : DGRAFT_REFUSAL_ORDER;
     }
     if (message->type == DGRAFT_MESSAGE_SNAPSHOT_ACK &&
         message->u.snapshot_ack.offset > message->u.snapshot_ack.snapshot.size) {

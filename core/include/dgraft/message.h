@@ -142,6 +142,7 @@ struct dgraft_fetch_answer {
     uint32_t count;                     /* of HAVE: at least 1 */
     dgraft_index first;                 /* of the entries given; when none are, of the request */
     struct dgraft_position anchor;      /* of the request */
+    struct dgraft_position here;        /* of HAVE_NOT: what stands in the anchor's place, or ends the log before it */
     const struct dgraft_entry *entries; /* borrowed for the call */
 };
 

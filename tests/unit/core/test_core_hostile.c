@@ -150,6 +150,7 @@ static struct dgraft_message message_any(const struct rig *rig, struct dgraft_en
             message.u.fetch_answer.first = damage->first;
             message.u.fetch_answer.anchor = damage->anchor;
         }
+        message.u.fetch_answer.here = position_near(rig);
         message.u.fetch_answer.entries = entries;
         message.u.fetch_answer.count = (uint32_t)below(4);
         for (uint32_t i = 0; i < message.u.fetch_answer.count; i++) {

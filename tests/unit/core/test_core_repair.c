@@ -279,6 +279,42 @@ Test(repair, a_later_term_within_the_damage_is_proof_enough)
     rig_close(&rig);
 }
 
+/* 1. The log here goes on to 9, what the leader wrote first lies further on than it sends. 2. It says that it does not
+ * hold (7, 2). 3. What the logs have in common lies at or before what it holds instead. */
+Test(repair, a_leader_that_does_not_hold_the_entry_behind_is_proof_enough)
+{
+    struct rig rig;
+    struct dgraft_message said = answer(2, DGRAFT_FETCH_HAVE_NOT, 5, (struct dgraft_position){7, 2});
+    open_damaged(&rig, 5, 6, 4);
+    append(&rig, 4, (struct dgraft_position){4, 2}, 0, 0, 4);
+    said.term = 4;
+    said.u.fetch_answer.here = (struct dgraft_position){6, 2};
+    rig_receive(&rig, said);
+    const struct dgraft_action_send *send = rig_sent(&rig, DGRAFT_MESSAGE_FETCH, 2);
+    cr_assert_not_null(send);
+    cr_assert_eq(send->message.u.fetch.first, 5u);
+    cr_assert(dgraft_position_equal(send->message.u.fetch.anchor, (struct dgraft_position){6, 2}));
+    rig_close(&rig);
+}
+
+/* Who does not lead may not know what is committed. */
+Test(repair, others_that_do_not_hold_the_entry_behind_prove_nothing)
+{
+    struct rig rig;
+    struct dgraft_message said = answer(3, DGRAFT_FETCH_HAVE_NOT, 5, (struct dgraft_position){7, 2});
+    open_damaged(&rig, 5, 6, 4);
+    append(&rig, 4, (struct dgraft_position){4, 2}, 0, 0, 4);
+    said.term = 4;
+    said.u.fetch_answer.here = (struct dgraft_position){6, 2};
+    rig_receive(&rig, said);
+    for (int i = 0; i < 10; i++) {
+        rig_wake_at(&rig, rig.actions->wake_at_ns);
+        const struct dgraft_action_send *send = rig_sent(&rig, DGRAFT_MESSAGE_FETCH, 0);
+        cr_assert(send == NULL || send->message.u.fetch.anchor.index == 7);
+    }
+    rig_close(&rig);
+}
+
 /* What one leader's log proves, another one's entries do not take the place of. */
 Test(repair, a_proof_ends_with_the_term_of_its_leader)
 {

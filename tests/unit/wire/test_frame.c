@@ -143,10 +143,12 @@ static struct sample sample_of(enum dgraft_message_type type)
         by_hand_u64(&sample.hand, 7);
         by_hand_u64(&sample.hand, 9);
         by_hand_u64(&sample.hand, 3);
+        by_hand_u64(&sample.hand, 8);
+        by_hand_u64(&sample.hand, 2);
         by_hand_u32(&sample.hand, DGRAFT_FETCH_DAMAGED);
         by_hand_u32(&sample.hand, 0);
         sample.message.u.fetch_answer =
-            (struct dgraft_fetch_answer){.verdict = DGRAFT_FETCH_DAMAGED, .first = 7, .anchor = {9, 3}};
+            (struct dgraft_fetch_answer){.verdict = DGRAFT_FETCH_DAMAGED, .first = 7, .anchor = {9, 3}, .here = {8, 2}};
         break;
     case DGRAFT_MESSAGE_READ_REQUEST:
         by_hand_header(&sample.hand, 16);
