@@ -11,7 +11,7 @@ void dgraft_map_free(struct dgraft_map *map)
     *map = (struct dgraft_map){0};
 }
 
-static void push(struct dgraft_map *map, struct dgraft_map_extent extent)
+void dgraft_map_push(struct dgraft_map *map, struct dgraft_map_extent extent)
 {
     if (map->extents == NULL || map->extent_count == map->extent_capacity) {
         const size_t capacity = map->extent_capacity == 0 ? 64 : 2 * map->extent_capacity;
@@ -26,7 +26,7 @@ static void push(struct dgraft_map *map, struct dgraft_map_extent extent)
     map->extents[map->extent_count++] = extent;
 }
 
-static void push_membership(struct dgraft_map *map, dgraft_index index)
+void dgraft_map_push_membership(struct dgraft_map *map, dgraft_index index)
 {
     if (map->memberships == NULL || map->membership_count == map->membership_capacity) {
         const size_t capacity = map->membership_capacity == 0 ? 16 : 2 * map->membership_capacity;
@@ -67,8 +67,63 @@ static void add(struct dgraft_map *map, uint64_t sequence, const struct dgraft_b
         newest->last = map->last;
         return;
     }
-    push(map, (struct dgraft_map_extent){batch->first, map->last, sequence, batch->offset});
+    dgraft_map_push(map, (struct dgraft_map_extent){batch->first, map->last, sequence, batch->offset});
     map->cut = false;
+}
+
+/* Puts an extent in the place of what is known of its entries, all of which the map has. */
+static void splice(struct dgraft_map *map, struct dgraft_map_extent mended)
+{
+    struct dgraft_map spliced = {.extents = NULL};
+    for (size_t i = 0; i < map->extent_count; i++) {
+        const struct dgraft_map_extent old = map->extents[i];
+        if (old.first < mended.first) {
+            const dgraft_index last = old.last < mended.first ? old.last : mended.first - 1;
+            dgraft_map_push(&spliced, (struct dgraft_map_extent){old.first, last, old.sequence, old.offset});
+        }
+        if (old.first <= mended.last && old.last >= mended.last) {
+            dgraft_map_push(&spliced, mended);
+        }
+        if (old.last > mended.last) { /* its rear is found by walking from where it began */
+            const dgraft_index first = old.first > mended.last ? old.first : mended.last + 1;
+            dgraft_map_push(&spliced, (struct dgraft_map_extent){first, old.last, old.sequence, old.offset});
+        }
+    }
+    free(map->extents);
+    map->extents = spliced.extents;
+    map->extent_count = spliced.extent_count;
+    map->extent_capacity = spliced.extent_capacity;
+    map->failed = map->failed || spliced.failed;
+    map->cut = true;
+}
+
+/* Takes a batch whose entries take the place of damaged ones. What lies before the map's beginning, a snapshot holds.
+ */
+static void mend(struct dgraft_map *map, uint64_t sequence, const struct dgraft_batch *batch,
+                 const struct dgraft_plan *plan)
+{
+    const dgraft_index last = batch->first + batch->count - 1;
+    if (last > map->base) {
+        const dgraft_index first = batch->first > map->base ? batch->first : map->base + 1;
+        splice(map, (struct dgraft_map_extent){first, last, sequence, batch->offset});
+    }
+    for (size_t i = 0; plan != NULL && i < plan->membership_count; i++) {
+        const dgraft_index membership = plan->memberships[i];
+        size_t at = map->membership_count;
+        while (at > 0 && map->memberships[at - 1] > membership) {
+            at--;
+        }
+        if (at == 0 || map->memberships[at - 1] != membership) {
+            dgraft_map_push_membership(map, membership);
+        }
+        for (size_t k = map->membership_count; k-- > at + 1;) { /* pushed at the end: brought to its place */
+            const dgraft_index before = map->memberships[k - 1];
+            if (before > map->memberships[k]) {
+                map->memberships[k - 1] = map->memberships[k];
+                map->memberships[k] = before;
+            }
+        }
+    }
 }
 
 void dgraft_map_take(struct dgraft_map *map, uint64_t sequence, const struct dgraft_batch *batch,
@@ -79,22 +134,27 @@ void dgraft_map_take(struct dgraft_map *map, uint64_t sequence, const struct dgr
     }
     if (anew) {
         trim(map, 0);
-        map->base = batch->keep;
-        map->last = batch->keep;
-    } else if (batch->keep < map->last) {
+        map->base = batch->first - 1;
+        map->last = map->base;
+    }
+    if (batch->keep < map->last) {
         trim(map, batch->keep);
     } else if (batch->keep > map->last) {
-        push(map, (struct dgraft_map_extent){map->last + 1, batch->keep, 0, 0});
+        dgraft_map_push(map, (struct dgraft_map_extent){map->last + 1, batch->keep, 0, 0});
         map->last = batch->keep;
     }
     map->begun = true;
     map->number = batch->number;
     map->doubt = false;
+    if (batch->mends) {
+        mend(map, sequence, batch, plan);
+        return;
+    }
     if (batch->count > 0) {
         add(map, sequence, batch);
     }
     for (size_t i = 0; plan != NULL && i < plan->membership_count; i++) {
-        push_membership(map, plan->memberships[i]);
+        dgraft_map_push_membership(map, plan->memberships[i]);
     }
 }
 
@@ -118,7 +178,7 @@ void dgraft_map_finish(struct dgraft_map *map, dgraft_index snapshot)
     if (!map->begun || map->base <= snapshot) {
         return;
     }
-    push(map, (struct dgraft_map_extent){0, 0, 0, 0});
+    dgraft_map_push(map, (struct dgraft_map_extent){0, 0, 0, 0});
     if (map->failed) {
         return;
     }

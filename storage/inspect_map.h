@@ -37,6 +37,10 @@ struct dgraft_map {
 
 void dgraft_map_free(struct dgraft_map *map);
 
+/* For whoever knows a log already: adds what lies behind the rest. */
+void dgraft_map_push(struct dgraft_map *map, struct dgraft_map_extent extent);
+void dgraft_map_push_membership(struct dgraft_map *map, dgraft_index index);
+
 /* Takes the next batch of the log. `plan` (NULL: its records cannot all be read) says which are memberships. `anew`:
  * what lies before it does not matter. */
 void dgraft_map_take(struct dgraft_map *map, uint64_t sequence, const struct dgraft_batch *batch,

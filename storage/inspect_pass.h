@@ -3,6 +3,7 @@
 #define DGRAFT_INSPECT_PASS_H
 
 #include "inspect_map.h"
+#include "inspect_start.h"
 #include "segment_scan.h"
 #include "storage_why.h"
 
@@ -37,11 +38,15 @@ struct dgraft_inspect_pass {
     uint64_t saves;
     dgraft_term saved_term;
     struct dgraft_map *map; /* NULL: nobody wants to know where entries lie */
+    bool mends;             /* a batch took the place of damaged entries */
+    struct dgraft_inspect_start start;
 };
 
 /* What to do about a finding, besides DGRAFT_REMEDY_DAMAGE. */
 #define DGRAFT_REMEDY_NOTHING "nothing"
 #define DGRAFT_REMEDY_MENDED  "nothing: the next start mends it"
+#define DGRAFT_REMEDY_KEPT    "check the disk and start the node: it writes again what can still be read"
+#define DGRAFT_REMEDY_WATCH   "nothing for the log; check the disk when there are more of these"
 #define DGRAFT_REMEDY_NEWER   "use the newer program"
 
 /* Counts and tells a finding. */

@@ -164,10 +164,11 @@ static void take(struct dgraft_inspect_pass *pass, const struct dgraft_batch *ba
 {
     struct dgraft_inspect_summary *summary = pass->summary;
     struct dgraft_plan *plan = &pass->plan;
-    if (!pass->log.open) {
+    if (!pass->log.open && !batch->mends) {
         plan->keep_term =
             batch->keep == pass->log.last.index ? pass->log.last.term : dgraft_log_term(&pass->log, batch->keep);
     }
+    pass->mends = pass->mends || batch->mends;
     if (batch->restart || batch->keep < summary->first.index) {
         summary->first = (struct dgraft_position){0, 0};
     }
@@ -176,7 +177,7 @@ static void take(struct dgraft_inspect_pass *pass, const struct dgraft_batch *ba
     }
     if (batch->count == 0) {
         plan->last = (struct dgraft_position){batch->keep, plan->keep_term};
-    } else if (summary->first.index == 0 && plan->run_count > 0) {
+    } else if (summary->first.index == 0 && plan->run_count > 0 && !batch->mends) {
         summary->first = (struct dgraft_position){batch->first, plan->runs[0].term};
     }
     const bool anew = batch->restart || pass->log.open;
@@ -187,8 +188,8 @@ static void take(struct dgraft_inspect_pass *pass, const struct dgraft_batch *ba
     if (!pass->broken && (anew || batch->keep <= pass->log.last.index) && dgraft_log_reserve(&pass->log, plan)) {
         dgraft_log_apply(&pass->log, plan);
     }
-    summary->last = plan->last;
-    summary->floor = batch->floor.index < plan->last.index ? batch->floor : plan->last;
+    summary->last = batch->mends ? batch->floor : plan->last;
+    summary->floor = batch->floor.index < summary->last.index ? batch->floor : summary->last;
     if (batch->commit > summary->commit) {
         summary->commit = batch->commit;
     }
@@ -252,25 +253,88 @@ static void lose_batch(struct dgraft_inspect_pass *pass, const struct dgraft_sca
     dgraft_inspect_lose(pass);
 }
 
+/* Entries that a damaged batch of the log held, or may have held when its header is lost: `later`, a header behind it
+ * in its file (0: none), says where the log ended then. */
+static int may_have_held(struct dgraft_inspect_pass *pass, const struct dgraft_scanned *scanned, uint64_t number,
+                         uint64_t later, struct dgraft_hole *held)
+{
+    const struct dgraft_inspect_summary *summary = pass->summary;
+    struct dgraft_scanned behind;
+    if (scanned->look == DGRAFT_LOOK_BROKEN && scanned->header_good && scanned->batch.number == number) {
+        *held = (struct dgraft_hole){scanned->batch.first, scanned->batch.first + scanned->batch.count - 1};
+        return 0;
+    }
+    /* The batch may have cut off anything that was not known committed. */
+    const dgraft_index sure = summary->commit > summary->snapshot.index ? summary->commit : summary->snapshot.index;
+    *held = (struct dgraft_hole){(sure < summary->last.index ? sure : summary->last.index) + 1, UINT64_MAX};
+    const int error = later == 0 ? 0 : dgraft_scan_batch(&pass->scan, later, &behind, NULL);
+    if (later != 0 && error == 0 && behind.header_good) {
+        held->last = behind.batch.floor.index;
+    }
+    return error;
+}
+
+/* Tells about a damaged batch: what became of its entries decides whether anything is to be done. */
+static void tell_damaged(struct dgraft_inspect_pass *pass, const char *path, const struct dgraft_batch *batch,
+                         const char *what, const struct dgraft_hole *held)
+{
+    enum dgraft_severity severity = DGRAFT_SEVERITY_DAMAGE;
+    const char *remedy =
+        pass->single ? "inspect the directory: a younger batch may have mended it since" : DGRAFT_REMEDY_DAMAGE;
+    char became[128] = "";
+    uint64_t mended[2];
+    if (!pass->single) {
+        dgraft_start_ask(&pass->start, &pass->disk, pass->summary->running);
+        switch (dgraft_start_fate(&pass->start, &pass->disk, held->first, held->last, mended)) {
+        case DGRAFT_FATE_REFUSED:
+            break;
+        case DGRAFT_FATE_MISSING:
+            remedy = pass->summary->running ? DGRAFT_REMEDY_FETCHING : DGRAFT_REMEDY_FETCH;
+            break;
+        case DGRAFT_FATE_KEPT:
+            remedy = DGRAFT_REMEDY_KEPT;
+            break;
+        case DGRAFT_FATE_MENDED:
+            severity = DGRAFT_SEVERITY_NOTE;
+            (void)snprintf(became, sizeof became,
+                           mended[0] == mended[1] ? "; mended since by batch %" PRIu64
+                                                  : "; mended since by batches %" PRIu64 " to %" PRIu64,
+                           mended[0], mended[1]);
+            break;
+        case DGRAFT_FATE_GONE:
+            severity = DGRAFT_SEVERITY_NOTE;
+            (void)snprintf(became, sizeof became, "; nothing that it held is part of the log any more");
+            break;
+        }
+    }
+    pass->summary->mended += severity == DGRAFT_SEVERITY_NOTE ? 1 : 0;
+    dgraft_inspect_tell(pass, path, batch->offset, severity,
+                        severity == DGRAFT_SEVERITY_NOTE ? DGRAFT_REMEDY_WATCH : remedy, "%s%s", what, became);
+}
+
 /* Tells about what is not a good batch. Returns where to go on, 0: nowhere. */
 static int tell_bad(struct dgraft_inspect_pass *pass, const char *path, uint64_t offset, uint64_t number, bool fenced,
                     const struct dgraft_scanned *scanned, uint64_t *resume)
 {
     struct dgraft_batch_facts facts = {.look = scanned->look, .fenced = fenced, .required = number <= pass->required};
-    uint64_t later = 0;
-    *resume = 0;
-    if (facts.look != DGRAFT_LOOK_NOTHING) {
-        const int error = dgraft_scan_later(&pass->scan, offset + 8, number, &later);
-        if (error != 0) {
-            return error;
-        }
-        facts.later = later != 0;
-    }
+    struct dgraft_batch batch = scanned->batch;
+    struct dgraft_hole held;
+    char what[DGRAFT_WHY_BYTES];
     uint64_t end = offset;
-    const int error = dgraft_scan_zeros(&pass->scan, offset, &end);
+    *resume = 0;
+    batch.offset = offset;
+    int error = dgraft_scan_zeros(&pass->scan, offset, &end);
+    if (error == 0 && facts.look != DGRAFT_LOOK_NOTHING) {
+        error = dgraft_scan_later(&pass->scan, offset + 8, number, resume);
+        facts.later = *resume != 0;
+    }
+    if (error != 0) {
+        return error;
+    }
     switch (dgraft_decide_batch(&facts)) {
     case DGRAFT_BATCH_ACCEPT:
     case DGRAFT_BATCH_END:
+        *resume = 0;
         break;
     case DGRAFT_BATCH_TORN:
         pass->summary->torn_bytes += end - offset;
@@ -278,14 +342,18 @@ static int tell_bad(struct dgraft_inspect_pass *pass, const char *path, uint64_t
                             pass->summary->running ? "nothing: the running node is writing it, or will cut it"
                                                    : "nothing: the next start cuts it",
                             "a write that never finished (batch %" PRIu64 ", %" PRIu64 " bytes)", number, end - offset);
+        *resume = 0;
         break;
     case DGRAFT_BATCH_DAMAGED:
+        error = may_have_held(pass, scanned, number, *resume, &held);
         lose_batch(pass, scanned, number);
-        *resume = later;
-        dgraft_inspect_tell(pass, path, offset, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
-                            "batch %" PRIu64 ", from index %" PRIu64 " on: %s; it was acknowledged%s", number,
-                            pass->summary->last.index + 1, dgraft_refusal_text(scanned->batch.refusal),
-                            facts.later ? ": a later batch lies behind it" : "");
+        (void)snprintf(
+            what, sizeof what, "batch %" PRIu64 ", from index %" PRIu64 " on: %s; it was acknowledged%s", number,
+            scanned->batch.mends && held.last != UINT64_MAX ? held.first : pass->summary->last.index + 1,
+            dgraft_refusal_text(scanned->batch.refusal), facts.later ? ": a later batch lies behind it" : "");
+        if (error == 0) {
+            tell_damaged(pass, path, &batch, what, &held);
+        }
         break;
     }
     return error;

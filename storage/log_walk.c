@@ -88,7 +88,7 @@ static bool read_batch(struct dgraft_walk *walk, uint64_t offset, int *error)
     const struct dgraft_place place = {walk->scan.store, walk->scan.sequence, offset};
     const uint8_t *bytes = dgraft_window_view(&walk->scan.window, offset, DGRAFT_BATCH_HEADER_BYTES, error);
     if (bytes == NULL || dgraft_batch_decode(bytes, &place, &walk->batch) != DGRAFT_ACCEPT ||
-        walk->batch.length < DGRAFT_BATCH_HEADER_BYTES || walk->batch.keep > INT64_MAX ||
+        walk->batch.length < DGRAFT_BATCH_HEADER_BYTES || walk->batch.first == 0 || walk->batch.first > INT64_MAX ||
         walk->batch.length > INT64_MAX) {
         return false;
     }
@@ -99,7 +99,7 @@ static bool read_batch(struct dgraft_walk *walk, uint64_t offset, int *error)
 
 static dgraft_index batch_last(const struct dgraft_walk *walk)
 {
-    return walk->batch.keep + walk->batch.count;
+    return walk->batch.first + walk->batch.count - 1;
 }
 
 /* Opens the file of an extent. Returns 0, or a negative errno. */
@@ -149,7 +149,7 @@ static bool place(struct dgraft_walk *walk, const struct dgraft_map_extent *exte
         if (!read_batch(walk, extent->offset, error)) {
             return false;
         }
-        at = walk->batch.keep + 1;
+        at = walk->batch.first;
         walk->placed = true;
     }
     while (walk->next > batch_last(walk)) {
@@ -157,7 +157,7 @@ static bool place(struct dgraft_walk *walk, const struct dgraft_map_extent *exte
             walk->placed = false;
             return false;
         }
-        at = walk->batch.keep + 1;
+        at = walk->batch.first;
     }
     if (at > walk->next) {
         walk->placed = false;

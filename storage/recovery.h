@@ -27,6 +27,7 @@ struct dgraft_salvage {
     dgraft_index first;
     dgraft_index last;
     uint64_t sequence;
+    uint64_t batch; /* where that one begins */
     uint64_t offset;
     uint64_t bytes;
 };

@@ -90,7 +90,8 @@ static enum dgraft_status salvage_batch(struct dgraft_pass *pass, const struct d
             return dgraft_pass_failed(pass, pass->scan.sequence, error);
         }
         if (whole && stretch.first == 0) {
-            stretch = (struct dgraft_salvage){.first = index, .sequence = pass->scan.sequence, .offset = at};
+            stretch = (struct dgraft_salvage){
+                .first = index, .sequence = pass->scan.sequence, .batch = batch->offset, .offset = at};
         }
         if (whole) {
             stretch.last = index;

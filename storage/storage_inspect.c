@@ -211,6 +211,13 @@ static bool has_hole(struct dgraft_inspect_pass *pass)
     return hole && pass->log.base.index > summary->snapshot.index;
 }
 
+/* What a log that begins late lacks may have been written again in its younger segments. */
+static bool is_mended(struct dgraft_inspect_pass *pass)
+{
+    dgraft_start_ask(&pass->start, &pass->disk, pass->summary->running);
+    return pass->start.status == DGRAFT_OK && pass->start.lost.count == 0;
+}
+
 static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass, const uint64_t *sequences, size_t count)
 {
     struct dgraft_inspect_segment *segments = calloc(count == 0 ? 1 : count, sizeof *segments);
@@ -234,10 +241,11 @@ static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass, con
         tell_void(pass, &segments[i]);
         status = dgraft_inspect_segment(pass, &segments[i]);
     }
-    if (status == DGRAFT_OK && has_hole(pass)) {
+    if (status == DGRAFT_OK && has_hole(pass) && !is_mended(pass)) {
         char path[DGRAFT_DISK_PATH_BYTES];
         dgraft_disk_path(&pass->disk, segments[0].name, path);
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+                            pass->start.status == DGRAFT_OK ? DGRAFT_REMEDY_FETCH : DGRAFT_REMEDY_DAMAGE,
                             "the log begins behind index %" PRIu64 ", later than the newest snapshot ends: entries "
                             "between them are missing",
                             pass->log.base.index);
@@ -301,6 +309,59 @@ static enum dgraft_status inspect_newer(struct dgraft_inspect_pass *pass)
     return status;
 }
 
+/* What a start finds and no finding says yet: what damaged batches took with them that none of them held. */
+static void tell_rest(struct dgraft_inspect_pass *pass, const char *path)
+{
+    const struct dgraft_inspect_start *start = &pass->start;
+    const bool running = pass->summary->running;
+    if (start->status != DGRAFT_OK && !running) {
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
+                            "the next start refuses it: %.300s", start->why.text);
+    }
+    for (uint32_t i = 0; start->status == DGRAFT_OK && i < start->lost.count; i++) {
+        dgraft_inspect_tell(
+            pass, path, 0, DGRAFT_SEVERITY_DAMAGE, running ? DGRAFT_REMEDY_FETCHING : DGRAFT_REMEDY_FETCH,
+            "entries %" PRIu64 " to %" PRIu64 " cannot be read", start->lost.items[i].first, start->lost.items[i].last);
+    }
+}
+
+/* Where batches are damaged, or mend, the summary says what a start would find. */
+static void tell_start(struct dgraft_inspect_pass *pass, const char *path)
+{
+    struct dgraft_inspect_start *start = &pass->start;
+    struct dgraft_inspect_summary *summary = pass->summary;
+    if (!start->asked && !pass->mends) {
+        return;
+    }
+    if (summary->running) { /* it has gone on since */
+        dgraft_start_free(start);
+    }
+    dgraft_start_ask(start, &pass->disk, summary->running);
+    summary->refused = start->status != DGRAFT_OK;
+    if (summary->damages == 0) {
+        tell_rest(pass, path);
+    }
+    if (summary->refused) {
+        return;
+    }
+    const struct dgraft_log *log = &start->recovery.log;
+    const dgraft_index first = log->base.index + 1;
+    summary->first = (struct dgraft_position){0, 0};
+    if (first <= log->last.index) {
+        summary->first = (struct dgraft_position){first, dgraft_log_term(log, first)};
+    }
+    summary->last = log->last;
+    for (uint32_t i = 0; i < start->lost.count; i++) {
+        summary->salvaged += start->lost.items[i].last - start->lost.items[i].first + 1;
+    }
+    for (uint32_t i = 0; i < start->missing.count; i++) {
+        const struct dgraft_hole *hole = &start->missing.items[i];
+        summary->missing[i] = (struct dgraft_inspect_stretch){hole->first, hole->last};
+        summary->salvaged -= hole->last - hole->first + 1;
+    }
+    summary->missing_count = start->missing.count;
+}
+
 static enum dgraft_status inspect_directory(struct dgraft_inspect_pass *pass)
 {
     struct names names = {.pass = pass};
@@ -347,7 +408,14 @@ static enum dgraft_status inspect_directory(struct dgraft_inspect_pass *pass)
     if (status == DGRAFT_OK && pass->number == 0) {
         dgraft_inspect_lose(pass);
     }
+    if (status == DGRAFT_OK) {
+        tell_start(pass, path);
+    }
     if (status == DGRAFT_OK && pass->map != NULL) {
+        if (pass->start.asked && pass->start.status == DGRAFT_OK) {
+            dgraft_map_free(pass->map);
+            dgraft_start_map(&pass->start, pass->map);
+        }
         dgraft_map_finish(pass->map, pass->summary->snapshot.index);
         status = pass->map->failed ? dgraft_why_errno(pass->why, &pass->disk, "read", "", -ENOMEM) : DGRAFT_OK;
     }
@@ -455,5 +523,6 @@ enum dgraft_status dgraft_inspect_mapped(struct dgraft_fs *fs, const char *path,
     dgraft_window_free(&pass.scan.window);
     dgraft_plan_free(&pass.plan);
     dgraft_log_free(&pass.log);
+    dgraft_start_free(&pass.start);
     return status;
 }

@@ -11,6 +11,13 @@
     "restore this file from a copy; without one keep this node stopped and its directory as it is: the others go "     \
     "on while they are a majority, and a node made anew under its number would forget what they counted on"
 
+/* The same about entries that a start does not refuse for. */
+#define DGRAFT_REMEDY_FETCH                                                                                            \
+    "check the disk and start the node: it fetches what it lacks from the other members; a node that is the only "     \
+    "member refuses to start: restore its directory from a copy"
+#define DGRAFT_REMEDY_FETCHING                                                                                         \
+    "check the disk; the running node fetches what it lacks from the other members: `raftctl status` says from whom"
+
 /* Writes a sentence to `why` (may be NULL) and returns `status`. */
 __attribute__((format(printf, 3, 4))) enum dgraft_status
 dgraft_why_set(struct dgraft_why *why, enum dgraft_status status, const char *format, ...);

@@ -146,6 +146,7 @@ static void on_batch(void *context, const char *path, const struct dgraft_batch 
         set(object, "wall_clock_ns", batch->wall_clock_ns);
         set(object, "state_version", batch->saves);
         set(object, "state_term", batch->term);
+        json_object_set_new(object, "mends", json_boolean(batch->mends));
     }
     object_end(view->stream, object);
 }
@@ -187,6 +188,18 @@ static void on_finding(void *context, const char *path, uint64_t offset, enum dg
     object_end(view->stream, object);
 }
 
+static json_t *stretches(const struct dgraft_inspect_stretch *items, uint32_t count)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < count; i++) {
+        json_t *object = json_object();
+        set(object, "first", items[i].first);
+        set(object, "last", items[i].last);
+        json_array_append_new(array, object);
+    }
+    return array;
+}
+
 static void print_summary(FILE *stream, const char *path, const struct inspect_result *result)
 {
     const struct dgraft_inspect_summary *summary = &result->summary;
@@ -216,6 +229,10 @@ static void print_summary(FILE *stream, const char *path, const struct inspect_r
         set(object, "torn_bytes", summary->torn_bytes);
         set(object, "notes", summary->notes);
         set(object, "damages", summary->damages);
+        set(object, "mended", summary->mended);
+        json_object_set_new(object, "missing", stretches(summary->missing, summary->missing_count));
+        set(object, "salvaged", summary->salvaged);
+        json_object_set_new(object, "refused", json_boolean(summary->refused));
     }
     object_end(stream, object);
 }

@@ -164,8 +164,8 @@ static void batch_row(const char *path, const struct dgraft_batch *batch, char *
     }
     wall_clock(batch->wall_clock_ns, written, sizeof(written));
     (void)snprintf(row, LINE_BYTES, "  %7s %7" PRIu64 " %9" PRIu64 "  %-8s %9" PRIu64 " %5u %9" PRIu64 "  %s",
-                   segment_number(path), batch->offset, batch->number, "ok", batch->keep, batch->count, batch->commit,
-                   written);
+                   segment_number(path), batch->offset, batch->number, batch->mends ? "mends" : "ok", batch->first - 1,
+                   batch->count, batch->commit, written);
 }
 
 /* The payload's column says why a record is refused, since then there is none to show. */

@@ -82,12 +82,13 @@ static void tell_repair(struct merge *merge, const struct run *run)
                                        : "keep every directory as it is; a copy made earlier may hold it",
                     "%s has lost %s, and nobody here has an intact copy", who, stretch(run, what));
     } else if (run->whole) {
-        verify_tell(merge->report, finding_of(VERIFY_REPAIR, run), "it needs a snapshot of those that have one",
+        verify_tell(merge->report, finding_of(VERIFY_REPAIR, run),
+                    "start it beside those that have one: their leader sends it",
                     "%s has lost %s; a snapshot of %s stands for it", who, stretch(run, what), from);
     } else {
         verify_tell(merge->report, finding_of(VERIFY_REPAIR, run),
-                    "keep those that hold it as they are until it is repaired", "%s has lost %s; intact on %s", who,
-                    stretch(run, what), from);
+                    "start it while those run that hold it: it fetches what it lacks; until then keep them as they are",
+                    "%s has lost %s; intact on %s", who, stretch(run, what), from);
     }
 }
 

@@ -96,6 +96,11 @@ struct dgraft_inspect_visitor {
                     const char *remedy);
 };
 
+struct dgraft_inspect_stretch {
+    dgraft_index first;
+    dgraft_index last;
+};
+
 struct dgraft_inspect_summary {
     struct dgraft_identity identity;
     bool has_identity;
@@ -115,6 +120,14 @@ struct dgraft_inspect_summary {
     uint64_t torn_bytes;
     uint32_t notes;
     uint32_t damages;
+    uint32_t
+        mended; /* of the notes: damaged batches of which no entry is wanted any more, mostly since it was mended */
+    /* Of a directory: entries in force that are damaged, and that a start fetches from other members; ascending.
+     * Unless `refused`: then a start does not get that far, and what is damaged is not known so exactly. */
+    struct dgraft_inspect_stretch missing[DGRAFT_DAMAGE_MAX];
+    uint32_t missing_count;
+    uint64_t salvaged; /* entries in force whose batch is damaged and that can be read: a start writes them again */
+    bool refused;      /* a start refuses the directory as it is */
 };
 
 /* Visits a directory, or a single file of one (state or segment), in order. Returns OK when all could be read - damaged

@@ -2,7 +2,7 @@
 #include "storage_rig.h"
 
 #include <criterion/criterion.h>
-#include <dgraft/inspect.h>
+#include <dgraft/log_walk.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +15,54 @@ static const char *const names[] = {"node/state", "node/log-0000000000000001", "
 static struct rig_log *wanted;
 static struct rig_log *without_last; /* the log before its last batch */
 static struct dgraft_why why;
+
+/* Where each entry in force lay before anything rotted, as the batches say that were written: what inspection is
+ * compared with. */
+struct owner {
+    char path[64];
+    uint64_t offset;
+    uint64_t length;
+};
+static struct owner owners[RIG_ENTRIES_MAX + 1];
+static struct memory_fs *pristine;
+
+static void note_owner(void *context, const char *path, const struct dgraft_batch *batch)
+{
+    (void)context;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct owner *owner = &owners[batch->first + i];
+        (void)snprintf(owner->path, sizeof owner->path, "%s", path);
+        owner->offset = batch->offset;
+        owner->length = batch->length;
+    }
+}
+
+static void note_owners(const struct memory_fs *memory)
+{
+    const struct dgraft_inspect_visitor visitor = {.batch = note_owner};
+    struct dgraft_inspect_summary summary;
+    memory_fs_free(pristine);
+    pristine = memory_fs_copy(memory);
+    cr_assert_eq(dgraft_inspect(memory_fs_seam(pristine), "node", &visitor, &summary, &why), DGRAFT_OK);
+    cr_assert_eq(summary.damages, 0);
+}
+
+/* Says whether a batch rotted that holds an entry in force. */
+static bool an_owner_rotted(struct memory_fs *memory, dgraft_index last)
+{
+    for (dgraft_index i = 1; i <= last; i++) {
+        const struct owner *owner = &owners[i];
+        uint64_t size;
+        uint64_t old_size;
+        const uint8_t *bytes = memory_fs_bytes(memory, owner->path, &size);
+        const uint8_t *old = memory_fs_bytes(pristine, owner->path, &old_size);
+        if (bytes == NULL || size < owner->offset + owner->length ||
+            memcmp(bytes + owner->offset, old + owner->offset, owner->length) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static void write_one(struct dgraft_storage *storage, const struct rig_write *write)
 {
@@ -49,12 +97,15 @@ static struct memory_fs *filled(bool close)
     } else {
         dgraft_storage_abandon(storage);
     }
+    note_owners(memory);
     return memory;
 }
 
 static void done(struct memory_fs *memory)
 {
     memory_fs_free(memory);
+    memory_fs_free(pristine);
+    pristine = NULL;
     free(wanted);
     free(without_last);
 }
@@ -79,6 +130,40 @@ static void is_refused(struct memory_fs *copy, enum dgraft_status status, uint64
     cr_assert_eq(memory_fs_hash(copy), before, "a refused directory was written to");
 }
 
+/* Inspection and the walk beside it find exactly what is told as damaged, and walk over all the rest. */
+static void is_inspected(struct memory_fs *copy, const struct dgraft_found *found, const char *what, uint64_t at)
+{
+    const struct dgraft_inspect_visitor silent = {.context = NULL};
+    struct dgraft_inspect_summary summary;
+    struct dgraft_walk *walk;
+    struct dgraft_walk_step step = {.last = 0};
+    uint32_t damage = 0;
+    cr_assert_eq(dgraft_walk_open(memory_fs_seam(copy), "node", &silent, &summary, &walk, &why), DGRAFT_OK);
+    cr_assert_eq(summary.damages > 0, found->damage_count > 0, "%s at %llu: %u findings, %u stretches", what,
+                 (unsigned long long)at, summary.damages, found->damage_count);
+    cr_assert_not(summary.refused);
+    cr_assert_eq(summary.last.index, wanted->last);
+    cr_assert_eq(summary.salvaged, 0, "a start has written it again");
+    cr_assert_eq(summary.missing_count, found->damage_count);
+    for (uint32_t i = 0; i < found->damage_count; i++) {
+        cr_assert_eq(summary.missing[i].first, found->damage[i].first);
+        cr_assert_eq(summary.missing[i].last, found->damage[i].last);
+    }
+    for (dgraft_index index = 1; index <= wanted->last; index = step.last + 1) {
+        damage += damage < found->damage_count && found->damage[damage].last < index ? 1 : 0;
+        const bool rotten = damage < found->damage_count && found->damage[damage].first <= index;
+        cr_assert_eq(dgraft_walk_next(walk, &step, &why), DGRAFT_OK);
+        cr_assert_eq(step.first, index);
+        cr_assert(rotten || step.what == DGRAFT_WALKED_ENTRY, "%s at %llu: entry %llu is walked over", what,
+                  (unsigned long long)at, (unsigned long long)index);
+        cr_assert(step.what != DGRAFT_WALKED_ENTRY || step.record.entry.term == wanted->terms[index],
+                  "%s at %llu: another entry %llu", what, (unsigned long long)at, (unsigned long long)index);
+    }
+    cr_assert_eq(dgraft_walk_next(walk, &step, &why), DGRAFT_OK);
+    cr_assert_eq(step.what, DGRAFT_WALKED_END);
+    dgraft_walk_close(walk);
+}
+
 /* What is damaged stays so, and nothing else becomes so, until it is written again. */
 static void is_mended(struct memory_fs *copy, struct dgraft_storage *storage, const char *what, uint64_t at)
 {
@@ -96,6 +181,7 @@ static void is_mended(struct memory_fs *copy, struct dgraft_storage *storage, co
         cr_assert_null(differs, "%s at %llu, %s: %s", what, (unsigned long long)at, when[i], differs);
         dgraft_storage_found(storage, &found);
         cr_assert(i < 2 || found.damage_count == 0, "%s at %llu, %s", what, (unsigned long long)at, when[i]);
+        is_inspected(copy, &found, when[i], at);
     }
     dgraft_storage_abandon(storage);
 }
@@ -109,8 +195,10 @@ static enum fate fate_of(const struct memory_fs *memory, bool spared, const char
     struct dgraft_inspect_summary summary;
     const struct dgraft_inspect_visitor silent = {.context = NULL};
     cr_assert_eq(dgraft_inspect(memory_fs_seam(copy), "node", &silent, &summary, &why), DGRAFT_OK);
+    struct memory_fs *untouched = memory_fs_copy(memory);
     const enum dgraft_status status = dgraft_storage_open(memory_fs_seam(copy), "node", &small, &storage, &why);
     enum fate fate = REFUSED;
+    bool wants_something = true; /* somebody has to do something about it, if only start the node */
     if (status != DGRAFT_OK) {
         is_refused(copy, status, before, what, at);
     } else {
@@ -118,9 +206,14 @@ static enum fate fate_of(const struct memory_fs *memory, bool spared, const char
         dgraft_storage_found(storage, &found);
         fate = found.damage_found[0] != '\0' ? MENDED : UNTOUCHED;
         cr_assert(fate == MENDED || found.damage_count == 0, "damage, and not a word of it");
+        wants_something = found.damage_count > 0 || an_owner_rotted(untouched, found.last.index);
+        cr_assert_eq(summary.missing_count, found.damage_count, "%s at %llu", what, (unsigned long long)at);
     }
-    cr_assert_eq(summary.damages > 0, fate != UNTOUCHED, "%s at %llu: inspection and recovery do not agree", what,
+    memory_fs_free(untouched);
+    cr_assert_eq(summary.damages > 0, wants_something, "%s at %llu: inspection and recovery do not agree", what,
                  (unsigned long long)at);
+    cr_assert_eq(summary.mended > 0 || wants_something, fate != UNTOUCHED, "%s at %llu: damage, and not a word of it",
+                 what, (unsigned long long)at);
     if (fate == MENDED) {
         is_mended(copy, storage, what, at);
     } else {
@@ -328,6 +421,7 @@ Test(rot, a_header_alone_proves_the_batches_that_it_follows)
     cr_assert_eq(rig_do(storage, wanted, &next), DGRAFT_STATUS_POISONED);
     memory_fs_fail_at(memory, 0, 0, false);
     dgraft_storage_abandon(storage);
+    note_owners(memory);
     cr_assert_not(refused(memory, false, "untouched", 0));
     /* The last acknowledged batch rots: no batch lies behind it, but the header of the next segment does. */
     uint64_t size;
@@ -394,6 +488,7 @@ Test(rot, a_cut_leaves_no_batch_that_could_come_back)
                                            .payload_bytes = 77});
     dgraft_storage_abandon(storage);
     /* ... and then the old sectors are back, whole: the cut had never reached the disk. */
+    note_owners(memory);
     memory_fs_put(memory, "node", names[3], stale, stale_size);
     cr_assert_not(refused(memory, false, names[3], 0));
     free(stale);
@@ -441,6 +536,7 @@ static struct memory_fs *leaders_came_and_went(uint64_t *random)
         }
     }
     cr_assert_eq(dgraft_storage_close(storage, &why), DGRAFT_OK);
+    note_owners(memory);
     return memory;
 }
 
@@ -561,6 +657,7 @@ Test(rot, nothing_is_saved_from_a_batch_before_one_that_lost_its_header)
         bytes = bytes != NULL && memcmp(bytes + offsets[third], "dgbt", 4) == 0 ? bytes : NULL;
     }
     cr_assert_not_null(bytes);
+    note_owners(memory);
     bytes[offsets[third + 1] - 20] ^= 1; /* in entry 3's payload */
     bytes[offsets[third + 1] + 40] ^= 1;
     cr_assert_eq(fate_of(memory, false, "batches", third), MENDED);

@@ -167,12 +167,13 @@ before=$(wc -c <"$victim")
 printf G | dd of="$victim" bs=1 seek="$offset" conv=notrunc 2>/dev/null
 expect 1 "$raftctl" inspect n1
 says out 'DAMAGE'
-says out 'do: restore this file from a copy'
+says out 'do: check the disk and start the node: it fetches'
 narrow
-tail -n 1 out | grep -q '^n1: damaged: .*delete' || die "the last line is no verdict with a remedy"
+tail -n 1 out | grep -q '^n1: damaged: .*cannot be read; .*when it has none, restore the directory' || die "the last line is no verdict with a remedy"
 expect 1 "$raftctl" inspect "$victim"
 expect 1 "$raftctl" inspect --json --quiet n1
 says out '"verdict":"damaged"'
+says out '"refused":false'
 expect 1 "$raftd" n1
 says err "$(basename "$victim")"
 [ ! -s out ] || die "raftd is ready on a damaged log"

@@ -184,6 +184,77 @@ Test(inspect_schema, inspect_prints_what_the_table_says)
     memory_fs_free(memory);
 }
 
+/* What the objects of one kind say, of the newest of them. */
+static json_t *newest_of(struct memory_fs *memory, const char *path, const char *type, const char *field)
+{
+    const struct inspect_options options = {.rows = INSPECT_ROWS_ALL, .from = 1, .to = UINT64_MAX};
+    char *text = NULL;
+    size_t size = 0;
+    json_t *newest = NULL;
+    FILE *stream = open_memstream(&text, &size);
+    (void)inspect_show_json(stream, memory_fs_seam(memory), path, &options);
+    (void)fclose(stream);
+    char *rest = text;
+    for (char *line = strsep(&rest, "\n"); line != NULL && line[0] != '\0'; line = strsep(&rest, "\n")) {
+        json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+        const char *name = json_string_value(json_object_get(object, "type"));
+        json_t *value = json_object_get(object, field);
+        if (name != NULL && strcmp(name, type) == 0 && value != NULL && !json_is_false(value)) {
+            json_decref(newest);
+            newest = json_incref(value);
+        }
+        json_decref(object);
+    }
+    free(text);
+    return newest;
+}
+
+static bool says(struct memory_fs *memory, const char *type, const char *field, const char *wanted)
+{
+    json_t *value = newest_of(memory, "n1", type, field);
+    char *text = value == NULL ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+    const bool same = strstr(text == NULL ? "" : text, wanted) != NULL;
+    if (!same) {
+        cr_log_error("%s of %s is %s", field, type, text == NULL ? "nothing" : text);
+    }
+    free(text);
+    json_decref(value);
+    return same;
+}
+
+/* Entry 3 rots, 2 and 4 of the same batch do not: the next start writes those two again. */
+Test(inspect_schema, what_is_missing_and_what_mends)
+{
+    static const struct replica_write writes[] = {{1, 3, 1, 1, 0}, {4, 2, 1, 4, 0}, {6, 2, 1, 6, 0}};
+    struct memory_fs *memory = memory_fs_new();
+    uint64_t size = 0;
+    uint8_t *rotten = NULL;
+    replica_format(memory_fs_seam(memory), "n1", 1, 77);
+    replica_fill(memory_fs_seam(memory), "n1", writes, 3);
+    cr_assert(says(memory, "summary", "missing", "[]"));
+    cr_assert(says(memory, "summary", "text", "healthy: entries 1 to 8"));
+    cr_assert_null(newest_of(memory, "n1", "batch", "mends"));
+    for (unsigned i = 1; i < 4 && rotten == NULL; i++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "n1/log-%016u", i);
+        uint8_t *bytes = memory_fs_bytes(memory, name, &size);
+        for (uint64_t at = 4096; bytes != NULL && at + 5 < size && rotten == NULL; at++) {
+            rotten = memcmp(bytes + at, "e-3-1", 5) == 0 ? bytes + at : NULL;
+        }
+    }
+    cr_assert_not_null(rotten);
+    *rotten ^= 1;
+    cr_assert(says(memory, "summary", "missing", "[{\"first\":3,\"last\":3}]"));
+    cr_assert(says(memory, "summary", "salvaged", "2"));
+    cr_assert(says(memory, "summary", "text", "entry 3 cannot be read; check the disk, and start the node"));
+    replica_fill(memory_fs_seam(memory), "n1", NULL, 0);
+    cr_assert(says(memory, "summary", "missing", "[{\"first\":3,\"last\":3}]"));
+    cr_assert(says(memory, "summary", "salvaged", "0"));
+    cr_assert(says(memory, "batch", "mends", "true"));
+    cr_assert(says(memory, "finding", "severity", "damage"));
+    memory_fs_free(memory);
+}
+
 Test(inspect_schema, verify_prints_what_the_table_says)
 {
     static const char *const paths[] = {"n1", "n2"};
