@@ -4,7 +4,8 @@ dgraft_fuzzer(command INPUT_BYTES_MAX 320 SOURCES fuzz_command.c "${tools}/raftc
 dgraft_fuzzer(answer INPUT_BYTES_MAX 512 SOURCES fuzz_answer.c RIG numeric_hosts.c LINKS kv_client PkgConfig::XXHASH)
 dgraft_fuzzer(address INPUT_BYTES_MAX 320 SOURCES fuzz_address.c RIG numeric_hosts.c LINKS dgraft::wire)
 dgraft_fuzzer(status INPUT_BYTES_MAX 768
-              SOURCES fuzz_status.c "${tools}/raftctl/status_view.c" "${tools}/raftctl/status_verdict.c"
+              SOURCES fuzz_status.c "${tools}/raftctl/status_repair.c" "${tools}/raftctl/status_view.c"
+                      "${tools}/raftctl/status_verdict.c"
               RIG printable_stream.c LINKS dgraft_cli dgraft::dgraft PkgConfig::JANSSON INCLUDES "${tools}/raftctl")
 dgraft_fuzzer(report INPUT_BYTES_MAX 1536
               SOURCES fuzz_report.c "${tools}/raftctl/inspect_text.c" "${tools}/raftctl/inspect_json.c"

@@ -196,6 +196,41 @@ static void add_counters(json_t *root, const struct dgraft_driver_status *driver
     json_object_set_new(root, "steps", number(driver->steps));
 }
 
+static json_t *nodes(dgraft_node_set set)
+{
+    json_t *array = json_array();
+    for (dgraft_node_id id = 1; id <= DGRAFT_NODE_ID_MAX; id++) {
+        if (dgraft_node_set_has(set, id)) {
+            json_array_append_new(array, number(id));
+        }
+    }
+    return array;
+}
+
+/* Damaged entries, and what was heard of them. Who is `waiting` has yet to say something about them. */
+static void add_repair(json_t *root, const struct dgraft_driver_status *driver)
+{
+    const struct dgraft_core_status *core = &driver->core;
+    const dgraft_node_set others = dgraft_membership_all(&core->membership) & ~dgraft_node_set_of(core->self);
+    json_t *repair = NUMBERS({"reopened", driver->reopened});
+    json_t *damage = json_array();
+    for (uint32_t i = 0; i < core->damage_count; i++) {
+        const struct dgraft_damage_status *status = &core->damage[i];
+        json_t *stretch =
+            NUMBERS({"first", status->damage.first}, {"last", status->damage.last},
+                    {"anchor_index", status->damage.anchor.index}, {"anchor_term", status->damage.anchor.term});
+        const dgraft_node_set answered = status->have_not | status->damaged | status->compacted;
+        json_object_set_new(stretch, "have_not", nodes(status->have_not));
+        json_object_set_new(stretch, "damaged", nodes(status->damaged));
+        json_object_set_new(stretch, "compacted", nodes(status->compacted));
+        json_object_set_new(stretch, "waiting", nodes(others & ~answered));
+        json_array_append_new(damage, stretch);
+    }
+    json_object_set_new(repair, "under_way", json_boolean(core->repairing));
+    json_object_set_new(repair, "damage", damage);
+    json_object_set_new(root, "repair", repair);
+}
+
 /* Positions of 0: there is no snapshot, the log begins at its beginning, none is arriving. */
 static void add_snapshots(json_t *root, const struct dgraft_driver_status *driver)
 {
@@ -236,6 +271,7 @@ char *kv_status_json(const struct kv_status *status)
     add_refused(root, status->driver);
     add_counters(root, status->driver);
     add_snapshots(root, status->driver);
+    add_repair(root, status->driver);
     add_service(root, status);
     char *json = json_dumps(root, JSON_COMPACT);
     json_decref(root);

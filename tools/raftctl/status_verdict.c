@@ -105,7 +105,16 @@ static unsigned add_sick(struct line *line, const struct status_view *view, uint
             sick++;
             add(line, "; node %" PRIu64 " takes no part, because a write failed (%s): see to its disk and restart it",
                 row->node, cli_escape_text(row->poisoned, why, sizeof(why)));
-        } else if (row->leader != leader) {
+            continue;
+        }
+        if (status_repairs(row)) {
+            sick++;
+            add(line,
+                "; node %" PRIu64 " lacks %" PRIu64 " damaged entr%s and asks for them: until it has them it "
+                "acknowledges nothing behind them, and cannot lead",
+                row->node, status_repair_entries(row), status_repair_entries(row) == 1 ? "y" : "ies");
+        }
+        if (row->leader != leader) {
             sick++;
             if (row->leader == row->node) {
                 add(line, "; node %" PRIu64 " still leads term %" PRIu64 ": look again", row->node, row->term);

@@ -190,6 +190,7 @@ void status_view_print(const struct status_view *view, FILE *stream)
         print_row(&view->rows[i], width, stream);
     }
     for (unsigned i = 0; i < view->count; i++) {
+        status_repair_print(view, &view->rows[i], stream);
         print_snapshot(&view->rows[i], stream);
         print_dropped(&view->rows[i], stream);
     }

@@ -42,6 +42,13 @@ void status_view_order(struct status_view *view);
 /* Prints one aligned line per server, then what each dropped and why. */
 void status_view_print(const struct status_view *view, FILE *stream);
 
+/* Whether a node says that entries of its log are damaged, and how many. */
+bool status_repairs(const struct status_row *row);
+uint64_t status_repair_entries(const struct status_row *row);
+
+/* Prints one line for each stretch of damaged entries of a node: who was asked, who said what, what would help. */
+void status_repair_print(const struct status_view *view, const struct status_row *row, FILE *stream);
+
 /* Writes the verdict as one line, with what to do when something is wrong. Returns whether all is well. */
 bool status_view_judge(const struct status_view *view, char *text, size_t text_bytes);
 

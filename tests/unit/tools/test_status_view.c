@@ -122,10 +122,79 @@ Test(status_verdict, says_when_nobody_answers)
     expect(false, "nobody answers: 0 of 2 asked; is raftd running there, and are the addresses right?");
 }
 
+#define REPAIRS(sets)                                                                                                  \
+    "{\"node\":1,\"role\":\"FOLLOWER\",\"term\":5,\"leader\":2,\"commit\":9,"                                          \
+    "\"repair\":{\"reopened\":0,\"under_way\":true,\"damage\":[{\"first\":6,\"last\":10,\"anchor_index\":11,"          \
+    "\"anchor_term\":5," sets "}]}," MEMBERS "}"
+
+/* Prints, and fails unless one line is exactly this. */
+static void expect_line(const char *line)
+{
+    char *printed = NULL;
+    size_t printed_bytes = 0;
+    FILE *stream = open_memstream(&printed, &printed_bytes);
+    cr_assert_not_null(stream);
+    status_view_print(&view, stream);
+    fclose(stream);
+    cr_assert_not_null(strstr(printed, line), "%s", printed);
+    free(printed);
+}
+
+Test(status_verdict, a_node_that_lacks_entries_is_not_well)
+{
+    row("h:1", REPAIRS("\"have_not\":[],\"damaged\":[],\"compacted\":[],\"waiting\":[2,3]"));
+    row("h:2", NODE(2, "LEADER", 5, 2));
+    row("h:3", NODE(3, "FOLLOWER", 5, 2));
+    expect_line("\nnode 1 cannot read entries 6 to 10; asking nodes 2, 3\n");
+    expect(false, "not healthy: node 2 leads term 5, 3 of 3 reachable; node 1 lacks 5 damaged entries and asks for "
+                  "them: until it has them it acknowledges nothing behind them, and cannot lead");
+}
+
+Test(status_repair, names_the_disk_that_would_help)
+{
+    row("h:1", REPAIRS("\"have_not\":[],\"damaged\":[2],\"compacted\":[],\"waiting\":[3]"));
+    row("h:2", NODE(2, "LEADER", 5, 2));
+    row("h:3", NULL);
+    expect_line("\nnode 1 cannot read entries 6 to 10; node 2: damaged there, too; start node 3 (h:3), whose disk may "
+                "hold them\n");
+    reset();
+}
+
+Test(status_repair, says_when_all_have_answered_and_none_has_it)
+{
+    row("h:1", REPAIRS("\"have_not\":[3],\"damaged\":[2],\"compacted\":[],\"waiting\":[]"));
+    row("h:2", NODE(2, "FOLLOWER", 5, 0));
+    row("h:3", NODE(3, "FOLLOWER", 5, 0));
+    expect_line(
+        "\nnode 1 cannot read entries 6 to 10; node 3: a shorter or another log; node 2: damaged there, too; all have "
+        "answered, and none has them: bring back a disk that held them, or restore a member's directory from "
+        "a copy\n");
+    reset();
+}
+
+Test(status_repair, what_a_majority_has_otherwise_or_compacted_comes_from_a_leader)
+{
+    row("h:1", REPAIRS("\"have_not\":[2,3],\"damaged\":[],\"compacted\":[],\"waiting\":[]"));
+    expect_line("; nodes 2, 3: a shorter or another log; most members' logs are shorter or others there: the leader's "
+                "entries take their "
+                "place\n");
+    reset();
+    row("h:1", REPAIRS("\"have_not\":[],\"damaged\":[2],\"compacted\":[3],\"waiting\":[]"));
+    expect_line("; node 3: in a snapshot only; a leader sends its snapshot in their place\n");
+    reset();
+    row("h:1", "{\"node\":1,\"repair\":{\"under_way\":true,\"damage\":[]}}");
+    expect_line("\nnode 1 has all entries again, and is about to open its log anew\n");
+    reset();
+}
+
 Test(status_verdict, takes_any_json_without_harm)
 {
     static const char *const texts[] = {
-        "{}", "{\"node\":-1,\"term\":\"x\",\"leader\":[],\"members\":7,\"refused\":[1],\"transport\":3}",
+        "{}",
+        "{\"node\":-1,\"term\":\"x\",\"leader\":[],\"members\":7,\"refused\":[1],\"transport\":3}",
+        "{\"repair\":{\"under_way\":true,\"damage\":[1,null,{},{\"first\":-3,\"last\":\"x\",\"waiting\":[9,\"\\u001b\","
+        "-1],"
+        "\"damaged\":7,\"have_not\":[{}]}]},\"members\":[{\"id\":9,\"address\":\"\\u001b\",\"role\":\"voter\"}]}",
         "{\"node\":1,\"leader\":1,\"cluster_id\":1,\"members\":[1,null,{},{\"id\":-5},{\"id\":1,\"address\":5}]}",
         "{\"node\":9223372036854775807,\"leader\":9223372036854775807,\"role\":\"\\u001b[2J\",\"poisoned\":"
         "\"\\u0007\"}",
