@@ -1,5 +1,6 @@
 /* raftctl inspect: says what a node's files hold. Reads only; works while the node runs. */
 #include "commands.h"
+#include "inspect_follow.h"
 #include "inspect_view.h"
 
 #include <argp.h>
@@ -15,14 +16,18 @@ enum option_key {
     OPTION_NO_RECORDS,
     OPTION_FROM,
     OPTION_TO,
-    OPTION_PAYLOAD
+    OPTION_PAYLOAD,
+    OPTION_FOLLOW,
+    OPTION_SECONDS
 };
 
 struct arguments {
     struct inspect_options view;
     bool json;
     bool rows_chosen;
-    char **paths; /* those of argv that are no options */
+    bool follow;
+    uint64_t seconds; /* 0: not said */
+    char **paths;     /* those of argv that are no options */
     int path_count;
 };
 
@@ -33,6 +38,8 @@ static const struct argp_option options[] = {
     {"from", OPTION_FROM, "I", 0, "Show only records from index I on", 0},
     {"to", OPTION_TO, "I", 0, "Show only records up to index I", 0},
     {"payload", OPTION_PAYLOAD, "FORM", 0, "Show whole payloads: hex, text, or json (what raftd's commands say)", 0},
+    {"follow", OPTION_FOLLOW, NULL, 0, "Show batches as they are written, until interrupted", 0},
+    {"seconds", OPTION_SECONDS, "N", 0, "With --follow: for so long", 0},
     {"quiet", OPTION_QUIET, NULL, 0, "Show nothing but the verdict", 0},
     {0},
 };
@@ -43,6 +50,17 @@ static uint64_t index_or_misuse(const char *name, const char *text, const struct
     uint64_t value = 0;
     if (!cli_number(text, 1, UINT64_MAX - 1, &value)) {
         argp_error(state, "%s wants an index: a number from 1 on, not '%s'", name,
+                   cli_escape_text(text, escaped, sizeof(escaped)));
+    }
+    return value;
+}
+
+static uint64_t seconds_or_misuse(const char *text, const struct argp_state *state)
+{
+    char escaped[80];
+    uint64_t value = 0;
+    if (!cli_number(text, 1, 1000000000, &value)) {
+        argp_error(state, "--seconds wants a number from 1 on, not '%s'",
                    cli_escape_text(text, escaped, sizeof(escaped)));
     }
     return value;
@@ -70,6 +88,19 @@ static void choose_rows(struct arguments *arguments, enum inspect_rows rows, con
     arguments->view.rows = rows;
 }
 
+static void check_follow(const struct arguments *arguments, const struct argp_state *state)
+{
+    if (!arguments->follow && arguments->seconds != 0) {
+        argp_error(state, "--seconds says for how long to --follow");
+    }
+    if (arguments->follow && arguments->path_count != 1) {
+        argp_error(state, "--follow wants one directory");
+    }
+    if (arguments->follow && (arguments->view.quiet || arguments->view.rows == INSPECT_ROWS_NONE)) {
+        argp_error(state, "--follow shows batches, which --quiet and --no-records leave out");
+    }
+}
+
 /* What remains to be said when all options are known. */
 static void check(struct arguments *arguments, const struct argp_state *state)
 {
@@ -77,6 +108,7 @@ static void check(struct arguments *arguments, const struct argp_state *state)
     if (arguments->path_count == 0) {
         argp_error(state, "which directory or file?");
     }
+    check_follow(arguments, state);
     if (arguments->view.from > arguments->view.to) {
         argp_error(state, "--from must not be greater than --to");
     }
@@ -101,6 +133,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_QUIET:
         arguments->view.quiet = true;
+        return 0;
+    case OPTION_FOLLOW:
+        arguments->follow = true;
+        return 0;
+    case OPTION_SECONDS:
+        arguments->seconds = seconds_or_misuse(argument, state);
         return 0;
     case OPTION_RECORDS:
         choose_rows(arguments, INSPECT_ROWS_ALL, state);
@@ -147,6 +185,14 @@ int command_inspect(int argc, char **argv)
     struct arguments arguments = {.view = {.rows = INSPECT_ROWS_SOME, .from = 1, .to = UINT64_MAX}};
     bool healthy = true;
     (void)argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    if (arguments.follow) {
+        struct inspect_follow follow = {.stream = stdout,
+                                        .fs = dgraft_fs_posix(),
+                                        .path = arguments.paths[0],
+                                        .options = &arguments.view,
+                                        .json = arguments.json};
+        return inspect_follow_run(&follow, arguments.seconds) ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
     for (int i = 0; i < arguments.path_count; i++) {
         const char *path = arguments.paths[i];
         bool one = arguments.json ? inspect_show_json(stdout, dgraft_fs_posix(), path, &arguments.view)

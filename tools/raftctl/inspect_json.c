@@ -122,12 +122,8 @@ static void on_snapshot(void *context, const char *path, const struct dgraft_sna
     object_end(view->stream, object);
 }
 
-static void on_batch(void *context, const char *path, const struct dgraft_batch *batch)
+void inspect_json_batch(FILE *stream, const char *path, const struct dgraft_batch *batch)
 {
-    struct json_view *view = context;
-    if (!inspect_wants_batch(view->options, batch)) {
-        return;
-    }
     json_t *object = object_begin("batch", path);
     set(object, "offset", batch->offset);
     set_verdict(object, batch->refusal);
@@ -148,17 +144,13 @@ static void on_batch(void *context, const char *path, const struct dgraft_batch 
         set(object, "state_term", batch->term);
         json_object_set_new(object, "mends", json_boolean(batch->mends));
     }
-    object_end(view->stream, object);
+    object_end(stream, object);
 }
 
-static void on_record(void *context, const char *path, uint64_t offset, const struct dgraft_record *record,
-                      enum dgraft_refusal refusal)
+void inspect_json_record(FILE *stream, const struct inspect_options *options, const char *path, uint64_t offset,
+                         const struct dgraft_record *record, enum dgraft_refusal refusal)
 {
-    struct json_view *view = context;
     char hint[512];
-    if (!inspect_wants_record(view->options, record)) {
-        return;
-    }
     json_t *object = object_begin("record", path);
     set(object, "offset", offset);
     set_verdict(object, refusal);
@@ -169,11 +161,28 @@ static void on_record(void *context, const char *path, uint64_t offset, const st
     set(object, "length", record->entry.payload_bytes);
     set(object, "checksum", record->entry.checksum);
     json_object_set_new(object, "hint", json_string(inspect_hint(record, refusal, hint, sizeof(hint))));
-    json_t *payload = inspect_payload_value(view->options->payload, record, refusal);
+    json_t *payload = inspect_payload_value(options->payload, record, refusal);
     if (payload != NULL) {
         json_object_set_new(object, "payload", payload);
     }
-    object_end(view->stream, object);
+    object_end(stream, object);
+}
+
+static void on_batch(void *context, const char *path, const struct dgraft_batch *batch)
+{
+    const struct json_view *view = context;
+    if (inspect_wants_batch(view->options, batch)) {
+        inspect_json_batch(view->stream, path, batch);
+    }
+}
+
+static void on_record(void *context, const char *path, uint64_t offset, const struct dgraft_record *record,
+                      enum dgraft_refusal refusal)
+{
+    const struct json_view *view = context;
+    if (inspect_wants_record(view->options, record)) {
+        inspect_json_record(view->stream, view->options, path, offset, record, refusal);
+    }
 }
 
 static void on_finding(void *context, const char *path, uint64_t offset, enum dgraft_severity severity,

@@ -209,27 +209,43 @@ static void on_record(void *context, const char *path, uint64_t offset, const st
     }
 }
 
+void inspect_text_batch_heading(FILE *stream)
+{
+    (void)fprintf(stream, "%s\n", BATCHES_HEADING);
+}
+
+void inspect_text_batch(FILE *stream, const char *path, const struct dgraft_batch *batch)
+{
+    char row[LINE_BYTES];
+    batch_row(path, batch, row);
+    (void)fprintf(stream, "%s\n", row);
+}
+
+void inspect_text_record(FILE *stream, const struct inspect_options *options, const struct dgraft_record *record,
+                         enum dgraft_refusal refusal)
+{
+    char row[LINE_BYTES];
+    record_row(record, refusal, row);
+    (void)fprintf(stream, "%s\n", row);
+    inspect_payload_print(stream, options->payload, record, refusal);
+}
+
 static void stream_batch(void *context, const char *path, const struct dgraft_batch *batch)
 {
-    struct view *view = context;
-    char row[LINE_BYTES];
+    const struct view *view = context;
     if (inspect_wants_batch(view->options, batch)) {
-        batch_row(path, batch, row);
-        (void)fprintf(view->stream, "%s\n", row);
+        inspect_text_batch(view->stream, path, batch);
     }
 }
 
 static void stream_record(void *context, const char *path, uint64_t offset, const struct dgraft_record *record,
                           enum dgraft_refusal refusal)
 {
-    struct view *view = context;
-    char row[LINE_BYTES];
+    const struct view *view = context;
     (void)path;
     (void)offset;
     if (inspect_wants_record(view->options, record)) {
-        record_row(record, refusal, row);
-        (void)fprintf(view->stream, "%s\n", row);
-        inspect_payload_print(view->stream, view->options->payload, record, refusal);
+        inspect_text_record(view->stream, view->options, record, refusal);
     }
 }
 

@@ -35,6 +35,15 @@ bool inspect_show_text(FILE *stream, struct dgraft_fs *fs, const char *path, con
 /* The same as objects, one a line (docs/operations.md has the fields). */
 bool inspect_show_json(FILE *stream, struct dgraft_fs *fs, const char *path, const struct inspect_options *options);
 
+/* One batch or record as a row of the tables for people, or as an object. */
+void inspect_text_batch_heading(FILE *stream);
+void inspect_text_batch(FILE *stream, const char *path, const struct dgraft_batch *batch);
+void inspect_text_record(FILE *stream, const struct inspect_options *options, const struct dgraft_record *record,
+                         enum dgraft_refusal refusal);
+void inspect_json_batch(FILE *stream, const char *path, const struct dgraft_batch *batch);
+void inspect_json_record(FILE *stream, const struct inspect_options *options, const char *path, uint64_t offset,
+                         const struct dgraft_record *record, enum dgraft_refusal refusal);
+
 /* Writes the verdict on a path and what to do about it as one line. Returns text. */
 char *inspect_verdict(const struct inspect_result *result, char *text, size_t text_bytes);
 

@@ -73,6 +73,10 @@ expect 2 'wants an index' "$raftctl" inspect --from x .
 expect 2 'wants an index' "$raftctl" inspect --to 0 .
 expect 2 'greater' "$raftctl" inspect --from 5 --to 4 .
 expect 2 'leaves out' "$raftctl" inspect --no-records --from 5 .
+expect 2 'wants a number' "$raftctl" inspect --follow --seconds x .
+expect 2 'for how long' "$raftctl" inspect --seconds 3 .
+expect 2 'one directory' "$raftctl" inspect --follow . .
+expect 2 'leave out' "$raftctl" inspect --follow --quiet .
 expect 2 'hex, text or json' "$raftctl" inspect --payload x .
 expect 2 'leaves out' "$raftctl" inspect --no-records --payload hex .
 expect 2 'unrecognized option' "$raftctl" inspect --frobnicate .

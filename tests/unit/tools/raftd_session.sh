@@ -123,6 +123,24 @@ says out 'PUT odd\\x1b\[2Jkey (1 bytes)'
 says out "1=127.0.0.1:$port"
 [ -z "$(LC_ALL=C tr -d '\n\040-\176' <out)" ] || die "inspect prints control bytes"
 tail -n 1 out | grep -q '^n1: healthy: ' || die "the last line is no verdict"
+"$raftctl" inspect --follow --records --seconds 20 n1 >followed 2>err &
+follower=$!
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    grep -q keep followed && break
+    sleep 0.1
+done
+grep -q keep followed || die "--follow does not begin"
+"$raftctl" put followed yes >out 2>&1 || die "put, while its directory is followed"
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    grep -q 'PUT followed (3 bytes)' followed && break
+    sleep 0.1
+done
+kill -INT $follower
+wait $follower || die "--follow does not end well at SIGINT"
+grep -q 'PUT followed (3 bytes)' followed || die "--follow does not show what is written"
+grep -q greeting followed && die "--follow shows what was written before"
+tail -n 1 followed | grep -q '^n1: followed; [0-9]* batch' || die "the last line of --follow says nothing"
+expect 1 "$raftctl" inspect --follow --seconds 1 nowhere
 expect 0 "$raftctl" inspect --quiet n1
 [ "$(wc -l <out)" -eq 1 ] || die "--quiet is not one line"
 expect 0 "$raftctl" inspect --json n1
