@@ -54,6 +54,10 @@ __attribute__((format(printf, 6, 7))) void dgraft_inspect_tell(struct dgraft_ins
                                                                uint64_t offset, enum dgraft_severity severity,
                                                                const char *remedy, const char *format, ...);
 
+/* Tells that a file or a part of the log is lost, of which a start may still fetch or have fetched what it held: what
+ * recovery says of the directory decides whether anything is to be done. Not for a single file. */
+void dgraft_inspect_tell_lost(struct dgraft_inspect_pass *pass, const char *path, const char *text);
+
 /* Reads a segment's header. Returns OK or what the file system's failure stands for. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_inspect_header(struct dgraft_inspect_pass *pass,
                                                          struct dgraft_inspect_segment *segment);

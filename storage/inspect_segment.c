@@ -24,6 +24,25 @@ void dgraft_inspect_tell(struct dgraft_inspect_pass *pass, const char *path, uin
     }
 }
 
+void dgraft_inspect_tell_lost(struct dgraft_inspect_pass *pass, const char *path, const char *text)
+{
+    const struct dgraft_inspect_start *start = &pass->start;
+    dgraft_start_ask(&pass->start, &pass->disk, pass->summary->running);
+    if (start->status == DGRAFT_OK && start->lost.count == 0) {
+        pass->summary->mended++;
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_NOTE, DGRAFT_REMEDY_WATCH,
+                            "%s; nothing of the log is missing any more", text);
+        return;
+    }
+    const char *remedy = DGRAFT_REMEDY_DAMAGE;
+    if (start->status == DGRAFT_OK && start->missing.count == 0) {
+        remedy = DGRAFT_REMEDY_KEPT;
+    } else if (start->status == DGRAFT_OK) {
+        remedy = pass->summary->running ? DGRAFT_REMEDY_FETCHING : DGRAFT_REMEDY_FETCH;
+    }
+    dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, remedy, "%s", text);
+}
+
 void dgraft_inspect_lose(struct dgraft_inspect_pass *pass)
 {
     pass->broken = true;
@@ -417,6 +436,20 @@ static int show_batches(struct dgraft_inspect_pass *pass, const char *path,
     }
 }
 
+static void tell_header(struct dgraft_inspect_pass *pass, const char *path, enum dgraft_refusal refusal)
+{
+    char text[DGRAFT_WHY_BYTES];
+    (void)snprintf(text, sizeof text, "the segment's header: %s",
+                   refusal == DGRAFT_ACCEPT ? "it is that of another segment: the file was renamed"
+                                            : dgraft_refusal_text(refusal));
+    dgraft_inspect_lose(pass);
+    if (pass->single) {
+        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE, "%s", text);
+    } else {
+        dgraft_inspect_tell_lost(pass, path, text);
+    }
+}
+
 /* Tells what the table says of a header. Returns whether batches can be read behind it. */
 static bool judge_header(struct dgraft_inspect_pass *pass, const char *path,
                          const struct dgraft_inspect_segment *segment)
@@ -437,10 +470,7 @@ static bool judge_header(struct dgraft_inspect_pass *pass, const char *path,
         return false;
     case DGRAFT_SEGMENT_DAMAGED:
     case DGRAFT_SEGMENT_LOST:
-        dgraft_inspect_lose(pass);
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE, "the segment's header: %s",
-                            facts.header == DGRAFT_ACCEPT ? "it is that of another segment: the file was renamed"
-                                                          : dgraft_refusal_text(facts.header));
+        tell_header(pass, path, facts.header);
         return false;
     case DGRAFT_SEGMENT_FOREIGN:
         dgraft_inspect_lose(pass);
@@ -494,11 +524,12 @@ static int show_segment(struct dgraft_inspect_pass *pass, const struct dgraft_in
         pass->number = header->follows;
         pass->chain = header->chain;
     } else if (header->follows != pass->number || header->chain != pass->chain) {
+        char text[128];
+        (void)snprintf(text, sizeof text,
+                       "it follows batch %" PRIu64 ", but the last one before it is %" PRIu64 ": batches are missing",
+                       header->follows, pass->number);
         dgraft_inspect_lose(pass);
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
-                            "it follows batch %" PRIu64 ", but the last one before it is %" PRIu64
-                            ": batches are missing",
-                            header->follows, pass->number);
+        dgraft_inspect_tell_lost(pass, path, text);
         pass->number = header->follows;
         pass->chain = header->chain;
     }

@@ -235,8 +235,7 @@ static enum dgraft_status inspect_segments(struct dgraft_inspect_pass *pass, con
             dgraft_segment_name(expected, name);
             dgraft_disk_path(&pass->disk, name, path);
             dgraft_inspect_lose(pass);
-            dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE, DGRAFT_REMEDY_DAMAGE,
-                                "it is missing, but a later segment is there");
+            dgraft_inspect_tell_lost(pass, path, "it is missing, but a later segment is there");
         }
         tell_void(pass, &segments[i]);
         status = dgraft_inspect_segment(pass, &segments[i]);
@@ -282,11 +281,14 @@ static enum dgraft_status inspect_snapshot(struct dgraft_inspect_pass *pass, con
         if (remedy != NULL) {
             *remedy = '\0'; /* it stands beside the text here */
         }
-        dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
-                            status == DGRAFT_STATUS_DAMAGED   ? DGRAFT_REMEDY_DAMAGE
-                            : status == DGRAFT_STATUS_FOREIGN ? "put each file where it belongs"
-                                                              : DGRAFT_REMEDY_NEWER,
-                            "%.400s", why.text);
+        if (status == DGRAFT_STATUS_DAMAGED) {
+            dgraft_inspect_tell_lost(pass, path, why.text);
+        } else {
+            dgraft_inspect_tell(pass, path, 0, DGRAFT_SEVERITY_DAMAGE,
+                                status == DGRAFT_STATUS_FOREIGN ? "put each file where it belongs"
+                                                                : DGRAFT_REMEDY_NEWER,
+                                "%.400s", why.text);
+        }
         return DGRAFT_OK;
     }
     if (status != DGRAFT_OK && pass->why != NULL) {
@@ -330,7 +332,7 @@ static void tell_start(struct dgraft_inspect_pass *pass, const char *path)
 {
     struct dgraft_inspect_start *start = &pass->start;
     struct dgraft_inspect_summary *summary = pass->summary;
-    if (!start->asked && !pass->mends) {
+    if (!start->asked && !pass->mends && summary->damages == 0) {
         return;
     }
     if (summary->running) { /* it has gone on since */

@@ -260,20 +260,43 @@ Test(inspect_mended, what_a_snapshot_holds_is_not_missed)
     done(memory);
 }
 
+Test(inspect_mended, a_segment_whose_header_rots_is_missed_until_its_entries_are_written_again)
+{
+    struct memory_fs *memory = filled();
+    dgraft_index membership;
+    flip(memory, first_file, 20);
+    struct told told = inspect(memory, "node");
+    cr_assert_not(told.summary.refused);
+    cr_assert_eq(told.summary.damages, 1, "%s", told.text);
+    cr_assert_not_null(strstr(told.text, "the segment's header"), "%s", told.text);
+    cr_assert_not_null(strstr(told.remedy, "fetches what it lacks from the other members"), "%s", told.remedy);
+    cr_assert_eq(told.summary.missing_count, 1);
+    cr_assert_eq(told.summary.missing[0].first, 1);
+    cr_assert_lt(walk_all(memory, &membership), 10);
+    mend(memory);
+    told = inspect(memory, "node");
+    cr_assert_eq(told.summary.damages + told.summary.missing_count, 0, "%s", told.text);
+    cr_assert_gt(told.summary.mended, 0);
+    cr_assert_eq(walk_all(memory, &membership), 10);
+    done(memory);
+}
+
 /* A start refuses it, so recovery says nothing: the walk goes by the batches alone, and knows those that mend. */
 Test(inspect_mended, a_directory_that_is_refused_is_walked_all_the_same)
 {
     struct memory_fs *memory = filled();
     dgraft_index membership;
+    uint64_t size;
     struct told told = inspect(memory, "node");
     flip(memory, file_of_batch(memory, &told), told.batch_at + told.batch_bytes - 20);
     mend(memory);
-    flip(memory, first_file, 20); /* the segment's header */
+    uint8_t *state = memory_fs_bytes(memory, "node/state", &size);
+    memset(state, 0, size); /* nobody knows the term and the vote */
     told = inspect(memory, "node");
     cr_assert(told.summary.refused);
     cr_assert_gt(told.summary.damages, 0);
     cr_assert_eq(told.summary.missing_count, 0);
-    cr_assert_eq(walk_all(memory, &membership), 9, "all but entry 1, which the first segment held");
+    cr_assert_eq(walk_all(memory, &membership), 10);
     cr_assert_eq(membership, 4);
     done(memory);
 }

@@ -159,8 +159,7 @@ says out 'sound: 3 directories'
 expect 2 "$raftctl" verify n1 n1
 says out 'impossible: .* both of node 1'
 cp -r n2 rotten
-victim=$(ls rotten/log-* | head -n 1)
-printf 'xxxxxxxx' | dd of="$victim" bs=1 seek=4300 conv=notrunc 2>/dev/null
+: >rotten/state # in the log, a snapshot may hold what is lost
 expect 1 "$raftctl" verify n1 rotten n3
 says out 'DAMAGE'
 says out 'findings: '
