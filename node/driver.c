@@ -43,8 +43,17 @@ enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgra
     struct dgraft_found found;
     struct dgraft_event event = {.kind = DGRAFT_EVENT_START};
     struct dgraft_event_start *start = &event.u.start;
-    const dgraft_index known = driver->commit; /* before the store was opened again; 0 at a start */
+    /* Before the store was opened again (0 at a start): what was committed and durable here. What was committed only
+     * may have been meant to take the place of what stands there now. */
+    const dgraft_index sure = driver->durable > driver->applied ? driver->durable : driver->applied;
+    const dgraft_index known = driver->commit < sure ? driver->commit : sure;
     dgraft_storage_found(driver->storage, &found);
+    if (found.last.index < known) {
+        (void)snprintf(why->text, sizeof why->text,
+                       "%s: entry %llu was acknowledged, and after the log was opened again it ends at %llu",
+                       driver->options.directory, (unsigned long long)known, (unsigned long long)found.last.index);
+        return DGRAFT_STATUS_DAMAGED;
+    }
     driver->identity = found.identity;
     driver->generation = found.generation;
     driver->durable = found.last.index;
@@ -297,6 +306,7 @@ void dgraft_driver_turn(struct dgraft_driver *driver, dgraft_time_ns now_ns, uin
     dgraft_driver_flight_turn(driver);
     dgraft_driver_complete_write(driver);
     dgraft_driver_reopen(driver);
+    dgraft_driver_come_back(driver);
     /* Without memory for an entry of the core's own nothing may be stepped: the next turn tries again. */
     if (!dgraft_record_ring_reserve(&driver->ring, DRIVER_MADE_ROOM) || !dgraft_window_reserve(&driver->window, 2)) {
         driver->more_waits = true;
@@ -338,6 +348,9 @@ dgraft_time_ns dgraft_driver_wake_at(const struct dgraft_driver *driver)
     }
     if (driver->mark_floor_at_ns != 0 && driver->mark_floor_at_ns < at && !driver->poisoned) {
         at = driver->mark_floor_at_ns;
+    }
+    if (driver->come_back_at_ns != 0 && driver->come_back_at_ns < at) {
+        at = driver->come_back_at_ns;
     }
     return at;
 }

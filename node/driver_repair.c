@@ -59,12 +59,17 @@ void dgraft_driver_plan_mend(struct dgraft_driver *driver, struct dgraft_storage
     write->entries = mend->entries;
 }
 
+static void drop_mend(struct dgraft_driver *driver)
+{
+    free(driver->mend.bytes);
+    free(driver->mend.entries);
+    driver->mend = (struct driver_mend){.count = 0};
+}
+
 void dgraft_driver_mended(struct dgraft_driver *driver)
 {
     if (driver->mend.writing) {
-        free(driver->mend.bytes);
-        free(driver->mend.entries);
-        driver->mend = (struct driver_mend){.count = 0};
+        drop_mend(driver);
     }
 }
 
@@ -152,10 +157,12 @@ static void let_go(struct dgraft_driver *driver)
         dgraft_driver_end_transfer(driver);
     }
     dgraft_driver_end_files(driver);
+    drop_mend(driver);
     files->next_received = FILE_NONE;
     files->stores_count = 0;
     files->forget = 0;
     files->drop = false;
+    driver->pending_seq = 0;
     driver->pending_state = false;
     driver->pending_log = false;
     driver->pending_restart = 0;
@@ -163,7 +170,28 @@ static void let_go(struct dgraft_driver *driver)
     driver->apply_to = driver->applied;
     driver->leads = false;
     driver->told_full = false;
+    driver->damaged = false;
+    driver->damage_told = false;
+    driver->mend_failed = false;
+    driver->reopen = false;
     memset(driver->lag_bytes, 0, sizeof driver->lag_bytes);
+}
+
+enum dgraft_status dgraft_driver_open_again(struct dgraft_driver *driver, struct dgraft_why *why)
+{
+    let_go(driver);
+    (void)pthread_rwlock_wrlock(&driver->store_lock);
+    const enum dgraft_status status = dgraft_storage_reopen(&driver->options.storage, &driver->storage, why);
+    (void)pthread_rwlock_unlock(&driver->store_lock);
+    if (status != DGRAFT_OK) {
+        return status;
+    }
+    const bool poisoned = driver->poisoned;
+    driver->poisoned = false;
+    const enum dgraft_status started = dgraft_driver_start(driver, why);
+    driver->poisoned = driver->poisoned || (poisoned && started != DGRAFT_OK);
+    driver->come_back_at_ns = driver->poisoned ? driver->come_back_at_ns : 0;
+    return started;
 }
 
 void dgraft_driver_reopen(struct dgraft_driver *driver)
@@ -185,20 +213,15 @@ void dgraft_driver_reopen(struct dgraft_driver *driver)
     driver->damage_told = false;
     enum dgraft_status status = DGRAFT_STATUS_POISONED;
     if (driver->reopened_for_nothing <= REOPENED_FOR_NOTHING_MAX) {
-        let_go(driver);
-        (void)pthread_rwlock_wrlock(&driver->store_lock);
-        status = dgraft_storage_reopen(&driver->options.storage, &driver->storage, &why);
-        (void)pthread_rwlock_unlock(&driver->store_lock);
+        status = dgraft_driver_open_again(driver, &why);
     }
     if (status == DGRAFT_OK) {
         struct dgraft_found found;
         dgraft_storage_found(driver->storage, &found);
         driver->reopened_for_nothing = found.damage_found[0] != '\0' ? 0 : driver->reopened_for_nothing;
-        status = dgraft_driver_start(driver, &why);
         dgraft_driver_log(driver, DGRAFT_LOG_INFO, "the directory was opened again: %s",
                           found.damage_count == 0 ? "nothing is damaged" : "some entries are damaged");
-    }
-    if (status != DGRAFT_OK) {
+    } else {
         dgraft_driver_poison(driver, &why);
     }
 }

@@ -10,6 +10,8 @@
  *   driver_changes.c    changes of the members: queued, asked, framed, answered
  *   driver_transfer.c   a transfer of leadership: asked, answered
  *   driver_write.c      WRITE actions become group commits
+ *   driver_repair.c     damaged entries, and the store opened again
+ *   driver_room.c       room on the disk, and a disk that fails or is full
  *   driver_snapshots.c  snapshots made here, compaction, whose turn it is on the files (driver_files.h)
  *   driver_install.c    a leader's snapshot: stored, checked, taken up
  *   driver_files.c      the work on files itself
@@ -172,6 +174,8 @@ struct dgraft_driver {
     uint64_t lag_bytes[DGRAFT_NODE_ID_MAX + 1]; /* what was told last of each peer that lags */
     bool told_full;                             /* what the core was told last of the room on the disk */
     struct dgraft_why poisoned_why;
+    dgraft_time_ns come_back_at_ns; /* poisoned because its disk is full: when that is looked at; 0: it is not */
+    uint64_t came_back;
 
     struct driver_files files;
     uint8_t *chunk; /* of a snapshot, on its way out */
@@ -258,9 +262,15 @@ void dgraft_driver_take_write(struct dgraft_driver *driver, const struct dgraft_
 void dgraft_driver_plan_write(struct dgraft_driver *driver);
 void dgraft_driver_complete_write(struct dgraft_driver *driver);
 
+/* driver_room.c */
+
 /* Tells the core when the disk has become short of room, and when it has some again. */
 void dgraft_driver_watch_room(struct dgraft_driver *driver);
+/* The disk failed, or something else that makes all that this node says doubtful: it takes part no more, until it is
+ * started again; or, if nothing but room is lacking, until there is some. */
 void dgraft_driver_poison(struct dgraft_driver *driver, const struct dgraft_why *why);
+/* Takes part again when the disk was full and has room. */
+void dgraft_driver_come_back(struct dgraft_driver *driver);
 
 /* driver_repair.c */
 
@@ -275,6 +285,9 @@ void dgraft_driver_send_fetched(struct dgraft_driver *driver, const struct dgraf
 void dgraft_driver_damaged(struct dgraft_driver *driver, const struct dgraft_why *why);
 /* Opens the store again when that is wanted and nothing is under way. */
 void dgraft_driver_reopen(struct dgraft_driver *driver);
+/* Opens it again and has the core begin anew, with what is applied kept; nothing may be under way. What was answered
+ * not yet is answered, or forgotten. */
+enum dgraft_status dgraft_driver_open_again(struct dgraft_driver *driver, struct dgraft_why *why);
 /* Says what is damaged. */
 void dgraft_driver_tell_damage(struct dgraft_driver *driver, const struct dgraft_found *found);
 /* Has the core begin with what the store tells; driver.c. */

@@ -41,4 +41,6 @@ void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driv
     }
     status->poisoned = driver->poisoned;
     status->poisoned_why = driver->poisoned_why;
+    status->waits_for_room = driver->come_back_at_ns != 0;
+    status->came_back = driver->came_back;
 }

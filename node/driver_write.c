@@ -115,21 +115,6 @@ static void release_write(struct dgraft_driver *driver)
     driver->zombies = (struct proposal_queue){0};
 }
 
-void dgraft_driver_poison(struct dgraft_driver *driver, const struct dgraft_why *why)
-{
-    if (driver->poisoned) {
-        return;
-    }
-    driver->poisoned = true;
-    driver->poisoned_why = *why;
-    dgraft_driver_log(
-        driver, DGRAFT_LOG_ERROR,
-        "this node stops taking part, and acknowledges nothing more: %s; mend the disk and start it again", why->text);
-    struct dgraft_event event = {.kind = DGRAFT_EVENT_POISONED};
-    dgraft_driver_step(driver, &event);
-    dgraft_driver_give_up_after(driver, driver->durable);
-}
-
 /* The log's last position after the pending write. */
 static struct dgraft_position last_position(const struct dgraft_driver *driver)
 {
@@ -248,16 +233,6 @@ bool dgraft_driver_lacks_room(const struct dgraft_driver *driver)
     const bool lacks = dgraft_storage_lacks_room(driver->storage);
     let_go_of_store(driver);
     return lacks;
-}
-
-void dgraft_driver_watch_room(struct dgraft_driver *driver)
-{
-    const bool lacks = dgraft_driver_lacks_room(driver);
-    if (lacks != driver->told_full) {
-        struct dgraft_event event = {.kind = DGRAFT_EVENT_DISK, .u.disk.full = lacks};
-        driver->told_full = lacks;
-        dgraft_driver_step(driver, &event);
-    }
 }
 
 bool dgraft_driver_fill(struct dgraft_driver *driver)

@@ -185,6 +185,24 @@ bool dgraft_pool_fill(struct dgraft_pool *pool)
     return pool->filled < pool->segment_bytes ? true : finish(pool);
 }
 
+int dgraft_pool_probe(struct dgraft_pool *pool, uint64_t bytes)
+{
+    struct dgraft_disk *disk = pool->disk;
+    const int file = dgraft_disk_open(disk, draft_name, DGRAFT_FS_CREATE);
+    int result = file;
+    if (result >= 0) {
+        result = dgraft_disk_zero(disk, file, 0, bytes);
+    }
+    if (result >= 0) { /* what says yes to a write may still say no to its sync */
+        result = dgraft_disk_sync(disk, file);
+    }
+    dgraft_disk_close(disk, file);
+    if (file >= 0 || file == -EEXIST) { /* one that was being filled stays behind, and takes room */
+        (void)dgraft_disk_unlink(disk, draft_name);
+    }
+    return result < 0 ? result : 0;
+}
+
 int dgraft_pool_take(struct dgraft_pool *pool, const char *name)
 {
     char spare[NAME_BYTES];

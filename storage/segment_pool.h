@@ -49,6 +49,10 @@ bool dgraft_pool_lacks(const struct dgraft_pool *pool);
 /* How many are ready. */
 size_t dgraft_pool_count(const struct dgraft_pool *pool);
 
+/* Finds out whether there is room for so many bytes: makes a draft of them, and takes it away again. Nobody may fill
+ * meanwhile, nor ever again. Returns 0 or a negative errno. */
+DGRAFT_MUST_USE int dgraft_pool_probe(struct dgraft_pool *pool, uint64_t bytes);
+
 /* Gives one the name of a segment, which is not yet durable. Returns the file, open for writing; -ENOENT when none is
  * ready, or another negative errno. */
 DGRAFT_MUST_USE int dgraft_pool_take(struct dgraft_pool *pool, const char *name);

@@ -4,13 +4,38 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool fail(struct dgraft_writer *writer, const char *verb, const char *name, int error)
+static void note_failure(struct dgraft_writer *writer, const char *verb, const char *name, int error)
 {
     writer->failure.verb = verb;
     writer->failure.error = error;
-    atomic_store(&writer->failed, true);
     (void)snprintf(writer->failure.name, sizeof writer->failure.name, "%s", name);
+    atomic_store(&writer->failed, true);
+}
+
+/* A write that found no room has left what was there before as it was: opening again finds out. */
+static bool fail(struct dgraft_writer *writer, const char *verb, const char *name, int error)
+{
+    note_failure(writer, verb, name, error);
+    if (error == -ENOSPC || error == -EDQUOT) {
+        dgraft_writer_lack(writer);
+    }
     return false;
+}
+
+/* A sync that failed is final, whatever it failed for: its pages may be gone, and look as if they were on the disk. */
+static bool fail_sync(struct dgraft_writer *writer, const char *verb, const char *name, int error)
+{
+    note_failure(writer, verb, name, error);
+    return false;
+}
+
+void dgraft_writer_lack(struct dgraft_writer *writer)
+{
+    writer->lacking_bytes = writer->lacking_bytes != 0 ? writer->lacking_bytes : writer->segment_bytes;
+    atomic_store(&writer->room_again, false);
+    atomic_store(&writer->spare_wanted, true); /* that is who asks for room */
+    atomic_store(&writer->failed, true);
+    atomic_store(&writer->ran_full, true);
 }
 
 bool dgraft_writer_save(struct dgraft_writer *writer, const struct dgraft_state_slot *slot)
@@ -24,11 +49,11 @@ bool dgraft_writer_save(struct dgraft_writer *writer, const struct dgraft_state_
         return fail(writer, "write", "state", result);
     }
     result = dgraft_disk_sync(writer->disk, writer->state_file);
-    return result < 0 ? fail(writer, "sync", "state", result) : true;
+    return result < 0 ? fail_sync(writer, "sync", "state", result) : true;
 }
 
-/* Makes a segment of zeros whose name is durable. Returns the file or a negative errno. */
-static int make_segment(struct dgraft_writer *writer, const char *name, uint64_t bytes)
+/* Makes a segment of zeros whose name is durable. Returns the file or a negative errno; *syncing: of a sync. */
+static int make_segment(struct dgraft_writer *writer, const char *name, uint64_t bytes, bool *syncing)
 {
     int file = dgraft_disk_open(writer->disk, name, DGRAFT_FS_CREATE);
     int result = file;
@@ -39,6 +64,7 @@ static int make_segment(struct dgraft_writer *writer, const char *name, uint64_t
     if (result >= 0) {
         result = dgraft_disk_zero(writer->disk, file, 0, bytes);
     }
+    *syncing = result >= 0;
     if (result >= 0) {
         result = dgraft_disk_sync(writer->disk, file);
     }
@@ -68,24 +94,28 @@ static int take_from_pool(struct dgraft_writer *writer, const char *name)
     return result < 0 ? result : file;
 }
 
-/* Makes a segment of at least `bytes`: out of the pool, or of zeros. Returns the file or a negative errno. */
-static int next_segment(struct dgraft_writer *writer, const char *name, uint64_t bytes)
+/* Makes a segment of at least `bytes`: out of the pool, or of zeros. Returns the file or a negative errno, as
+ * make_segment. */
+static int next_segment(struct dgraft_writer *writer, const char *name, uint64_t bytes, bool *syncing)
 {
     const int file = bytes > writer->segment_bytes ? -ENOENT : take_from_pool(writer, name);
     if (file >= 0) {
         return file;
     }
-    return make_segment(writer, name, bytes);
+    return make_segment(writer, name, bytes, syncing);
 }
 
 void dgraft_writer_spare(struct dgraft_writer *writer)
 {
     char name[DGRAFT_SEGMENT_NAME_BYTES];
+    bool syncing;
     (void)pthread_mutex_lock(&writer->spare_lock);
     atomic_store(&writer->spare_wanted, false);
-    if (writer->spare_file < 0 && !atomic_load(&writer->failed)) {
+    if (atomic_load(&writer->ran_full)) {
+        atomic_store(&writer->room_again, dgraft_pool_probe(&writer->pool, writer->lacking_bytes) == 0);
+    } else if (writer->spare_file < 0 && !atomic_load(&writer->failed)) {
         dgraft_segment_name(writer->sequence + 1, name);
-        const int file = next_segment(writer, name, writer->segment_bytes);
+        const int file = next_segment(writer, name, writer->segment_bytes, &syncing);
         if (file >= 0) {
             writer->spare_file = file;
             writer->spare_bytes = writer->segment_bytes;
@@ -107,14 +137,16 @@ static bool take_spare(struct dgraft_writer *writer, const struct dgraft_batch *
             DGRAFT_BLOCK_BYTES + (batch->length + DGRAFT_BLOCK_BYTES - 1) / DGRAFT_BLOCK_BYTES * DGRAFT_BLOCK_BYTES;
         bytes = own > writer->segment_bytes ? own : writer->segment_bytes;
         atomic_fetch_add_explicit(&writer->spares_late, 1, memory_order_relaxed);
-        file = next_segment(writer, name, bytes);
+        bool syncing = false;
+        file = next_segment(writer, name, bytes, &syncing);
         if (file < 0) {
-            return fail(writer, "make", name, file);
+            writer->lacking_bytes = bytes;
+            return syncing ? fail_sync(writer, "sync", name, file) : fail(writer, "make", name, file);
         }
     } else if (!writer->spare_named) {
         const int named = dgraft_disk_sync_directory(writer->disk);
         if (named < 0) {
-            return fail(writer, "sync the directory of", name, named);
+            return fail_sync(writer, "sync the directory of", name, named);
         }
     }
     /* A spare that an earlier process left: how much of it the disk has is not certain. */
@@ -160,7 +192,7 @@ static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
         return fail(writer, "write", name, result);
     }
     result = dgraft_disk_sync(writer->disk, file);
-    return result < 0 ? fail(writer, "sync", name, result) : true;
+    return result < 0 ? fail_sync(writer, "sync", name, result) : true;
 }
 
 bool dgraft_writer_header(struct dgraft_writer *writer, const struct dgraft_segment_header *header)
@@ -172,11 +204,15 @@ bool dgraft_writer_header(struct dgraft_writer *writer, const struct dgraft_segm
     dgraft_segment_encode(header, block);
     const int file = dgraft_disk_open(writer->disk, name, DGRAFT_FS_WRITE);
     int result = file < 0 ? file : dgraft_disk_write(writer->disk, file, &piece, 1, 0);
-    if (result >= 0) {
+    const bool syncing = result >= 0;
+    if (syncing) {
         result = dgraft_disk_sync(writer->disk, file);
     }
     dgraft_disk_close(writer->disk, file);
-    return result < 0 ? fail(writer, "write", name, result) : true;
+    if (result < 0) {
+        return syncing ? fail_sync(writer, "sync", name, result) : fail(writer, "write", name, result);
+    }
+    return true;
 }
 
 bool dgraft_writer_append(struct dgraft_writer *writer, struct dgraft_batch *batch, struct iovec *pieces,
@@ -200,15 +236,14 @@ bool dgraft_writer_append(struct dgraft_writer *writer, struct dgraft_batch *bat
     const struct dgraft_place place = {writer->identity.store, writer->sequence, writer->offset};
     dgraft_batch_encode(batch, &place, header);
     pieces[0] = (struct iovec){header, sizeof header};
-    const char *verb = "write";
     int result = dgraft_disk_write(writer->disk, writer->file, pieces, piece_count, batch->offset);
-    if (result >= 0) {
-        verb = "sync";
+    const bool syncing = result >= 0;
+    if (syncing) {
         result = dgraft_disk_sync(writer->disk, writer->file);
     }
     if (result < 0) {
         dgraft_segment_name(writer->sequence, name);
-        return fail(writer, verb, name, result);
+        return syncing ? fail_sync(writer, "sync", name, result) : fail(writer, "write", name, result);
     }
     writer->number = batch->number;
     writer->next_number = batch->number + 1;

@@ -39,6 +39,9 @@ struct dgraft_writer {
     _Atomic uint64_t spares_late;
     struct dgraft_failure failure;
     atomic_bool failed;
+    atomic_bool ran_full;   /* for want of room: opening again may do, once there is some */
+    atomic_bool room_again; /* there was, when it was asked for last */
+    uint64_t lacking_bytes; /* what is asked for; written before `ran_full` is */
 };
 
 /* Writes both copies of a save and syncs it. Returns false and sets failure. */
@@ -52,7 +55,11 @@ DGRAFT_MUST_USE bool dgraft_writer_append(struct dgraft_writer *writer, struct d
 /* Writes the header of an older segment again and syncs it. Returns false and sets failure. */
 DGRAFT_MUST_USE bool dgraft_writer_header(struct dgraft_writer *writer, const struct dgraft_segment_header *header);
 
-/* Makes the next segment ready: one of the pool, or a new one. Failure leaves things as they were. */
+/* Notes that there is no room: from now on dgraft_writer_spare asks for some. */
+void dgraft_writer_lack(struct dgraft_writer *writer);
+
+/* Makes the next segment ready: one of the pool, or a new one. Failure leaves things as they were. Of a writer that ran
+ * full it finds out whether there is room again. */
 void dgraft_writer_spare(struct dgraft_writer *writer);
 
 /* Closes all files. */

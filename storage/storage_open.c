@@ -525,7 +525,17 @@ enum dgraft_status dgraft_storage_reopen(const struct dgraft_storage_options *op
         return dgraft_why_set(why, DGRAFT_STATUS_MISUSE, "a store is not opened again while a write is under way");
     }
     close_files(old);
-    const enum dgraft_status status = dgraft_storage_open(old->disk.fs, old->directory, options, &opened, why);
+    enum dgraft_status status = dgraft_storage_open(old->disk.fs, old->directory, options, &opened, why);
+    if (status == DGRAFT_STATUS_FULL) {
+        struct dgraft_why locked = {""};
+        const enum dgraft_status held = lock_directory(old, &locked); /* nobody else may have it until there is room */
+        if (held == DGRAFT_OK) {
+            dgraft_writer_lack(&old->writer);
+        } else {
+            status = held;
+            *why = locked;
+        }
+    }
     if (status != DGRAFT_OK) {
         old->poisoned = true;
         old->poisoned_why = *why;

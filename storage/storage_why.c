@@ -59,14 +59,25 @@ static const char *remedy_of(enum dgraft_status status)
     return "check the disk and the kernel's messages before you start again";
 }
 
-enum dgraft_status dgraft_why_errno(struct dgraft_why *why, const struct dgraft_disk *disk, const char *verb,
-                                    const char *name, int64_t error)
+static enum dgraft_status say(struct dgraft_why *why, const struct dgraft_disk *disk, const char *verb,
+                              const char *name, int64_t error, const char *remedy)
 {
     char path[DGRAFT_DISK_PATH_BYTES];
     const int number = (int)-error;
-    const enum dgraft_status status = status_of(number);
     const char *text = strerrordesc_np(number);
     dgraft_disk_path(disk, name, path);
-    return dgraft_why_set(why, status, "cannot %s %.250s: %s; %s", verb, path, text == NULL ? "unknown error" : text,
-                          remedy_of(status));
+    return dgraft_why_set(why, status_of(number), "cannot %s %.250s: %s; %s", verb, path,
+                          text == NULL ? "unknown error" : text, remedy);
+}
+
+enum dgraft_status dgraft_why_errno(struct dgraft_why *why, const struct dgraft_disk *disk, const char *verb,
+                                    const char *name, int64_t error)
+{
+    return say(why, disk, verb, name, error, remedy_of(status_of((int)-error)));
+}
+
+enum dgraft_status dgraft_why_full(struct dgraft_why *why, const struct dgraft_disk *disk, const char *verb,
+                                   const char *name, int64_t error)
+{
+    return say(why, disk, verb, name, error, "make room on this file system");
 }

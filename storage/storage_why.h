@@ -27,4 +27,8 @@ dgraft_why_set(struct dgraft_why *why, enum dgraft_status status, const char *fo
 enum dgraft_status dgraft_why_errno(struct dgraft_why *why, const struct dgraft_disk *disk, const char *verb,
                                     const char *name, int64_t error);
 
+/* The same of a store that can be opened again once there is room, without a new start. */
+enum dgraft_status dgraft_why_full(struct dgraft_why *why, const struct dgraft_disk *disk, const char *verb,
+                                   const char *name, int64_t error);
+
 #endif

@@ -151,7 +151,12 @@ enum dgraft_status dgraft_storage_poison(struct dgraft_storage *storage, struct 
     if (!storage->poisoned) {
         const struct dgraft_failure *failure = &storage->writer.failure;
         storage->poisoned = true;
-        (void)dgraft_why_errno(&storage->poisoned_why, &storage->disk, failure->verb, failure->name, failure->error);
+        if (dgraft_storage_ran_full(storage)) {
+            (void)dgraft_why_full(&storage->poisoned_why, &storage->disk, failure->verb, failure->name, failure->error);
+        } else {
+            (void)dgraft_why_errno(&storage->poisoned_why, &storage->disk, failure->verb, failure->name,
+                                   failure->error);
+        }
     }
     if (why != NULL) {
         *why = storage->poisoned_why;
@@ -205,7 +210,18 @@ bool dgraft_storage_wants_spare(const struct dgraft_storage *storage)
 
 bool dgraft_storage_lacks_room(const struct dgraft_storage *storage)
 {
-    return atomic_load_explicit(&storage->writer.lacks_room, memory_order_relaxed);
+    return atomic_load_explicit(&storage->writer.lacks_room, memory_order_relaxed) ||
+           atomic_load(&storage->writer.ran_full);
+}
+
+bool dgraft_storage_ran_full(const struct dgraft_storage *storage)
+{
+    return storage->poisoned && atomic_load(&storage->writer.ran_full);
+}
+
+bool dgraft_storage_room_again(const struct dgraft_storage *storage)
+{
+    return dgraft_storage_ran_full(storage) && atomic_load(&storage->writer.room_again);
 }
 
 bool dgraft_storage_fill(struct dgraft_storage *storage)

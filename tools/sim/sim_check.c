@@ -509,3 +509,15 @@ void sim_check_reopened(struct sim_check *check, dgraft_node_id node)
 {
     check->ghosts[node].seen.compacted = (struct dgraft_position){0, 0};
 }
+
+void sim_check_came_back(struct sim_check *check, dgraft_node_id node)
+{
+    struct sim_ghost *ghost = &check->ghosts[node];
+    struct dgraft_core_status *seen = &ghost->seen;
+    seen->role = DGRAFT_ROLE_FOLLOWER;
+    seen->term = ghost->state_term;
+    seen->vote = ghost->state_vote;
+    seen->last.index = sim_ghost_last(ghost);
+    seen->commit = seen->applied;
+    seen->compacted = (struct dgraft_position){0, 0};
+}

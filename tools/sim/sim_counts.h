@@ -105,6 +105,8 @@
     X(SNAPSHOT_PART, "nodes that started with a part of a leader's snapshot")                                          \
     X(LOG_ROTTED, "logs that rotted")                                                                                  \
     X(REOPENED, "stores opened again because of damage")                                                               \
+    X(RAN_FULL, "nodes that take no part for want of room")                                                            \
+    X(CAME_BACK, "of those, that came back by themselves when there was room")                                         \
     X(REPAIRED, "nodes whose damaged entries were had from others")                                                    \
     X(FETCH, "damaged entries asked for")                                                                              \
     X(FETCH_ANSWER, "answers to that")                                                                                 \

@@ -315,6 +315,8 @@ void sim_node_open(struct sim_node *node)
     sim_snapshots_opened(node, &status);
     node->performing = false;
     node->reopened_seen = 0;
+    node->came_back_seen = 0;
+    node->room_at_ns = 0;
     node->paused_until_ns = 0;
     node->slept_at_ns = 0;
     node->lease_until_ns = 0;
@@ -416,6 +418,26 @@ static void prepare(struct sim_node *node)
     node->room_asked_at_ns = node->run->now_ns;
 }
 
+/* A disk that ran full has room again some time, and its node comes back; or somebody ends it before that. */
+static bool waits_for_room(struct sim_node *node, const struct dgraft_driver_status *status)
+{
+    struct sim_run *run = node->run;
+    if (!status->waits_for_room || node->disk->full_seen == 0) {
+        node->room_at_ns = 0;
+        return false;
+    }
+    if (node->room_at_ns == 0) {
+        run->counts.of[SIM_COUNT_RAN_FULL]++;
+        sim_trace_line(&run->trace, node->id, "waits for room: %s", status->poisoned_why.text);
+        node->room_at_ns = run->now_ns + sim_random_between(&run->random, 1, 3000) * SIM_MS;
+        node->room_awaited = sim_random_chance(&run->random, 700000);
+    }
+    if (run->now_ns >= node->room_at_ns) {
+        node->disk->room = UINT64_MAX;
+    }
+    return node->room_awaited;
+}
+
 void sim_node_turn(struct sim_node *node)
 {
     struct sim_run *run = node->run;
@@ -444,10 +466,16 @@ void sim_node_turn(struct sim_node *node)
         run->counts.of[SIM_COUNT_REOPENED]++;
         sim_check_reopened(&run->check, node->id);
     }
+    if (status.came_back != node->came_back_seen) {
+        node->came_back_seen = status.came_back;
+        run->counts.of[SIM_COUNT_CAME_BACK]++;
+        sim_trace_line(&run->trace, node->id, "comes back: there is room");
+        sim_check_came_back(&run->check, node->id);
+    }
     sim_check_turned(&run->check, node->id, &status.core);
     check_heard(node);
     check_sessions(node, &status);
-    if (status.poisoned && !sim_check_broken(&run->check)) {
+    if (status.poisoned && !waits_for_room(node, &status) && !sim_check_broken(&run->check)) {
         run->counts.of[SIM_COUNT_POISONED]++;
         sim_trace_line(&run->trace, node->id, "poisoned: %s", status.poisoned_why.text);
         if (node->disk->sync_failures_seen == 0 && node->disk->full_seen == 0) {

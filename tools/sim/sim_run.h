@@ -155,7 +155,10 @@ struct sim_node {
     struct dgraft_snapshots_stats snapshots_seen;
     bool repairing_seen;
     uint64_t reopened_seen;
-    bool rotted; /* its log */
+    uint64_t came_back_seen;
+    uint64_t room_at_ns; /* its disk ran full, and has room again then; 0: it did not */
+    bool room_awaited;   /* it is left to come back by itself */
+    bool rotted;         /* its log */
     uint64_t segments_dropped_seen;
     uint32_t installs_healed; /* snapshots taken up since everything healed */
     struct sim_heard *heard;

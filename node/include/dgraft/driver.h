@@ -389,7 +389,9 @@ struct dgraft_driver_status {
     uint64_t steps;
     bool poisoned;
     struct dgraft_why poisoned_why;
-    bool records; /* there is a flight recorder */
+    bool waits_for_room; /* poisoned for nothing but want of room on the disk: it goes on when there is some */
+    uint64_t came_back;  /* how often it did */
+    bool records;        /* there is a flight recorder */
     struct dgraft_flight_stats flight;
 };
 void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driver_status *status);

@@ -69,9 +69,10 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, con
                                                        const struct dgraft_storage_options *options,
                                                        struct dgraft_storage **out, struct dgraft_why *why);
 
-/* Closes a store and opens it again, to find out what is damaged of it. No write, no work on snapshots and no other
- * call may be under way. Returns OK, and *storage is another one; or as dgraft_storage_open, and *storage is still the
- * old one: it is poisoned, holds no file any more, and can be asked and closed. */
+/* Closes a store and opens it again, to find out what is damaged of it, or because there is room again. No write, no
+ * work on snapshots and no other call may be under way. Returns OK, and *storage is another one; or as
+ * dgraft_storage_open, and *storage is still the old one: it is poisoned, holds no file any more, and can be asked and
+ * closed. After FULL it still holds the lock, is as dgraft_storage_ran_full says, and may be opened again later. */
 DGRAFT_MUST_USE enum dgraft_status dgraft_storage_reopen(const struct dgraft_storage_options *options,
                                                          struct dgraft_storage **storage, struct dgraft_why *why);
 
@@ -149,8 +150,16 @@ void dgraft_storage_spare(struct dgraft_storage *storage);
 bool dgraft_storage_wants_spare(const struct dgraft_storage *storage);
 
 /* Says whether the newest dgraft_storage_spare found the disk full: what is left of the segment that is written is the
- * last room there is. Calling it again, every second or so, finds out when there is room again. Any thread. */
+ * last room there is. Calling it again, every second or so, finds out when there is room again. Any thread. Also true
+ * of a store that ran full. */
 bool dgraft_storage_lacks_room(const struct dgraft_storage *storage);
+
+/* Says whether a store is poisoned for nothing but want of room (ENOSPC, EDQUOT): a write, or the making of a segment,
+ * found none, and what was durable before is so still. dgraft_storage_spare then asks for as much room as was wanted,
+ * and once it found some dgraft_storage_room_again says so: dgraft_storage_reopen may go on with what is on the disk.
+ * Never after a sync that failed, whatever for: nobody can say then what is there. */
+bool dgraft_storage_ran_full(const struct dgraft_storage *storage);
+bool dgraft_storage_room_again(const struct dgraft_storage *storage);
 
 /* Does one step, of at most 1 MiB written and synced, towards options.spares prepared segments; too many are removed.
  * Call it while there is nothing else to do. Any thread, but one at a time. Returns whether there is more to do; after

@@ -213,6 +213,9 @@ void rig_run(struct rig_cluster *cluster, uint64_t ms)
             if (node->driver != NULL && (node->crash_at == 0 || node->steps < node->crash_at)) {
                 dgraft_driver_turn(node->driver, cluster->now_ns, cluster->now_ns);
                 (void)work(node);
+                if (cluster->now_ns / RIG_MS % 1000 == 0 && dgraft_driver_lacks_room(node->driver)) {
+                    dgraft_driver_spare(node->driver);
+                }
             }
         }
     }
