@@ -161,20 +161,9 @@ static bool take_spare(struct dgraft_writer *writer, const struct dgraft_batch *
     return true;
 }
 
-/* Begins the next segment: its header is durable before the first batch is written, so that a header that cannot be
- * read with batches behind it is known to have rotted. */
-static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
+static bool begin_segment(struct dgraft_writer *writer, const struct dgraft_batch *batch, const char *name)
 {
-    char name[DGRAFT_SEGMENT_NAME_BYTES];
     uint8_t block[DGRAFT_BLOCK_BYTES];
-    const uint64_t next = writer->sequence + 1;
-    dgraft_segment_name(writer->spare_sequence > next ? writer->spare_sequence : next, name);
-    (void)pthread_mutex_lock(&writer->spare_lock);
-    const bool taken = take_spare(writer, batch, name);
-    (void)pthread_mutex_unlock(&writer->spare_lock);
-    if (!taken) {
-        return false;
-    }
     const int file = writer->file;
     writer->offset = DGRAFT_BLOCK_BYTES;
     writer->fresh = false;
@@ -193,6 +182,20 @@ static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
     }
     result = dgraft_disk_sync(writer->disk, file);
     return result < 0 ? fail_sync(writer, "sync", name, result) : true;
+}
+
+/* Begins the next segment: its header is durable before the first batch is written, so that a header that cannot be
+ * read with batches behind it is known to have rotted. Nor is the next spare made before: a crash would leave a segment
+ * behind one without a header, which would count as damage. */
+static bool roll(struct dgraft_writer *writer, const struct dgraft_batch *batch)
+{
+    char name[DGRAFT_SEGMENT_NAME_BYTES];
+    const uint64_t next = writer->sequence + 1;
+    dgraft_segment_name(writer->spare_sequence > next ? writer->spare_sequence : next, name);
+    (void)pthread_mutex_lock(&writer->spare_lock);
+    const bool begun = take_spare(writer, batch, name) && begin_segment(writer, batch, name);
+    (void)pthread_mutex_unlock(&writer->spare_lock);
+    return begun;
 }
 
 bool dgraft_writer_header(struct dgraft_writer *writer, const struct dgraft_segment_header *header)

@@ -1,5 +1,5 @@
 /* Segments prepared ahead: what counts as one, what becomes of what is left over, and that none is read. */
-#include "segment_pool.h"
+#include "storage_private.h"
 #include "storage_rig.h"
 
 #include <criterion/criterion.h>
@@ -298,4 +298,57 @@ Test(pool, knows_its_names)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         cr_assert_eq(dgraft_pool_number(names[i].name), names[i].number, "%s", names[i].name);
     }
+}
+
+/* At each sync somebody else prepares the next segment, if it may, and the power fails. */
+static struct {
+    const struct dgraft_fs_ops *inner;
+    bool within;
+    unsigned spares;
+    unsigned crashes;
+} racing;
+
+static bool none(void *context, size_t which)
+{
+    (void)context;
+    (void)which;
+    return false;
+}
+
+static int racing_sync(struct dgraft_fs *fs, int file)
+{
+    if (!racing.within) {
+        struct dgraft_storage *after = NULL;
+        racing.within = true;
+        if (pthread_mutex_trylock(&storage->writer.spare_lock) == 0) {
+            (void)pthread_mutex_unlock(&storage->writer.spare_lock);
+            dgraft_storage_spare(storage);
+            racing.spares++;
+        }
+        struct memory_fs *left = memory_fs_crash(memory, none, NULL);
+        cr_assert_eq(dgraft_storage_open(memory_fs_seam(left), "node", NULL, &after, &why), DGRAFT_OK, "%s", why.text);
+        dgraft_storage_abandon(after);
+        memory_fs_free(left);
+        racing.crashes++;
+        racing.within = false;
+    }
+    return racing.inner->sync(fs, file);
+}
+
+Test(pool, a_spare_is_not_made_behind_a_segment_without_a_header)
+{
+    open_store(0, 8192);
+    struct dgraft_fs *fs = memory_fs_seam(memory);
+    struct dgraft_fs_ops ops = *fs->ops;
+    racing.inner = fs->ops;
+    ops.sync = racing_sync;
+    fs->ops = &ops;
+    for (int i = 0; i < 5; i++) {
+        begin_segment(3500);
+    }
+    fs->ops = racing.inner;
+    cr_assert_geq(racing.spares, 5u);
+    cr_assert_gt(racing.crashes, racing.spares, "at some syncs it may not");
+    const char *differs = rig_differs(storage, wanted);
+    cr_assert_null(differs, "%s", differs);
 }
