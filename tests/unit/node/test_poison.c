@@ -5,9 +5,12 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define MS UINT64_C(1000000)
 
@@ -16,7 +19,7 @@ struct failing_fs {
     struct dgraft_fs fs;
     struct dgraft_fs_ops ops;
     bool fails;
-    bool full;
+    atomic_bool full;
 };
 
 static int failing_sync(struct dgraft_fs *fs, int file)
@@ -30,6 +33,12 @@ static int failing_open(struct dgraft_fs *fs, const char *path, enum dgraft_fs_o
     struct failing_fs *self = (struct failing_fs *)fs;
     return self->full && mode == DGRAFT_FS_CREATE ? -ENOSPC
                                                   : dgraft_fs_posix()->ops->open(dgraft_fs_posix(), path, mode);
+}
+
+static ssize_t failing_write(struct dgraft_fs *fs, int file, const struct iovec *pieces, int count, uint64_t offset)
+{
+    struct failing_fs *self = (struct failing_fs *)fs;
+    return self->full ? -ENOSPC : dgraft_fs_posix()->ops->pwritev(dgraft_fs_posix(), file, pieces, count, offset);
 }
 
 static void note_disk(void *context, const struct dgraft_action_notice *notice)
@@ -200,6 +209,103 @@ Test(poison, a_disk_without_room_for_another_segment_is_told_before_it_is_full_a
     dgraft_driver_close(driver);
     transport->ops->close(transport);
     dgraft_memory_hub_close(hub);
+    (void)snprintf(command, sizeof command, "rm -r ./%s", directory);
+    cr_assert_eq(system(command), 0);
+}
+
+/* A proposal of one byte to a node with threads. */
+struct far_call {
+    struct dgraft_proposal proposal;
+    struct iovec piece;
+    char byte;
+    _Atomic int fate;
+    atomic_bool released;
+};
+
+static void on_fate(void *context, const struct dgraft_proposal_answer *answer)
+{
+    atomic_store(&((struct far_call *)context)->fate, (int)answer->fate);
+}
+
+static void on_gone(void *context)
+{
+    atomic_store(&((struct far_call *)context)->released, true);
+}
+
+static void rest(unsigned times)
+{
+    const struct timespec pause = {.tv_nsec = 20000000};
+    for (; times > 0; times--) {
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* Proposes, and waits until it is answered and given back. */
+static int fate_of(struct dgraft_node *node, struct far_call *call)
+{
+    memset(call, 0, sizeof *call);
+    call->piece = (struct iovec){&call->byte, 1};
+    call->proposal = (struct dgraft_proposal){
+        .pieces = &call->piece, .piece_count = 1, .context = call, .answered = on_fate, .released = on_gone};
+    cr_assert_eq(dgraft_node_propose(node, &call->proposal), DGRAFT_OK);
+    while (atomic_load(&call->fate) == 0 || !atomic_load(&call->released)) {
+        rest(1);
+    }
+    return atomic_load(&call->fate);
+}
+
+/* Proposes until one is committed, for ten seconds at most. */
+static bool commits(struct dgraft_node *node)
+{
+    static struct far_call call;
+    for (int i = 0; i < 500; i++) {
+        if (fate_of(node, &call) == DGRAFT_PROPOSAL_COMMITTED) {
+            return true;
+        }
+        rest(1);
+    }
+    return false;
+}
+
+static void ignore(void *context, const struct dgraft_applied *entries, size_t count)
+{
+    (void)context;
+    (void)entries;
+    (void)count;
+}
+
+Test(poison, a_node_with_threads_comes_back_from_a_full_disk_by_itself, .timeout = 40)
+{
+    char directory[] = "comeback-test-XXXXXX";
+    char command[64];
+    char members[64];
+    struct dgraft_why why = {""};
+    struct dgraft_node *node = NULL;
+    struct dgraft_driver_status status;
+    static struct failing_fs failing;
+    failing.ops = *dgraft_fs_posix()->ops;
+    failing.ops.open = failing_open;
+    failing.ops.pwritev = failing_write;
+    failing.fs.ops = &failing.ops;
+    cr_assert_not_null(mkdtemp(directory));
+    (void)snprintf(members, sizeof members, "1=127.0.0.1:%u", 20000 + (unsigned)getpid() % 1000 * 12 + 11);
+    cr_assert_eq(dgraft_node_format(directory, "test", 1, members, &why), DGRAFT_OK, "%s", why.text);
+    const struct dgraft_node_options options = {
+        .directory = directory, .fs = &failing.fs, .machine = {.apply = ignore}, .check_invariants = true};
+    cr_assert_eq(dgraft_node_open(&options, &node, &why), DGRAFT_OK, "%s", why.text);
+    cr_assert(commits(node));
+    failing.full = true;
+    static struct far_call call;
+    cr_assert_eq(fate_of(node, &call), DGRAFT_PROPOSAL_UNKNOWN);
+    rest(150);
+    dgraft_node_status(node, &status);
+    cr_assert(status.poisoned && status.waits_for_room, "%s", status.poisoned_why.text);
+    failing.full = false;
+    cr_assert(commits(node));
+    dgraft_node_status(node, &status);
+    cr_assert_eq(status.came_back, 1u);
+    cr_assert_not(status.poisoned);
+    dgraft_node_close(node);
     (void)snprintf(command, sizeof command, "rm -r ./%s", directory);
     cr_assert_eq(system(command), 0);
 }
