@@ -24,8 +24,9 @@ enum explore_budget {
     EXPLORE_BUDGET_CRASHES = 6,    /* with a restart */
     EXPLORE_BUDGET_LATE = 7,       /* in order: messages and writes that others overtake, or that never arrive */
     EXPLORE_BUDGET_TRANSFERS = 8,  /* of leadership */
-    EXPLORE_BUDGET_TOTAL = 9,
-    EXPLORE_BUDGET_FREE = 9
+    EXPLORE_BUDGET_DAMAGES = 9,    /* of an entry on a disk: met at a restart, or when it is read */
+    EXPLORE_BUDGET_TOTAL = 10,
+    EXPLORE_BUDGET_FREE = 10
 };
 
 struct explore_options {
@@ -142,7 +143,7 @@ struct explore_move {
     uint32_t argument;
 };
 
-#define EXPLORE_MOVES_MAX 256u
+#define EXPLORE_MOVES_MAX 512u
 
 /* Lists the moves that the bounds allow; returns how many. */
 uint32_t explore_moves_list(const struct explore *explore, const struct explore_state *state,

@@ -7,6 +7,7 @@
 #define ELECTION_NS    UINT64_C(6400)
 #define HEARTBEAT_NS   UINT64_C(640)
 #define NEWS_NS        (HEARTBEAT_NS / 32)
+#define FETCH_NS       (HEARTBEAT_NS / 2)
 #define RESEND_NS      (ELECTION_NS / 4)
 #define DRAWN_NS       (ELECTION_NS + ELECTION_NS / 2)
 #define TOKENS_A_START 16u
@@ -42,6 +43,8 @@ dgraft_time_ns explore_canon_clock_ns(enum explore_clock clock)
     case EXPLORE_CLOCK_HANDOVER:
     case EXPLORE_CLOCK_READ:
         return EXPLORE_NOW_NS + HEARTBEAT_NS;
+    case EXPLORE_CLOCK_FETCH:
+        return EXPLORE_NOW_NS + FETCH_NS;
     }
     return EXPLORE_NOW_NS;
 }
@@ -132,6 +135,34 @@ static void rings(struct dgraft_core *core)
     }
 }
 
+/* What is damaged. Of the answers only people want to know; a proof counts in its leader's term. */
+static void repair(struct dgraft_core *core)
+{
+    const bool asks = core->damage_count > 0;
+    const uint64_t reopen_seq = core->reopen_seq > core->durable_seq ? core->reopen_seq - core->durable_seq : 1;
+    for (uint32_t i = 0; i < DGRAFT_DAMAGE_MAX; i++) {
+        const struct dgraft_damage damage = core->damage[i].damage;
+        memset(&core->damage[i], 0, sizeof core->damage[i]);
+        if (i < core->damage_count) {
+            core->damage[i].damage = damage;
+        }
+    }
+    core->fetch_nth = asks ? core->fetch_nth : 0;
+    core->fetch_slot = asks ? core->fetch_slot : 0;
+    core->fetch_at_ns = asks && !core->mending ? explore_canon_clock_ns(EXPLORE_CLOCK_FETCH) : 0;
+    core->intact = core->repairing ? core->intact : 0;
+    core->mend_seq = core->mending ? core->mend_seq - core->durable_seq : 0;
+    core->reopen_seq = core->reopen_due && !core->reopen_asked ? reopen_seq : 0; /* a MEND is waited for anyway */
+    if (!core->mending || core->reopen_due) {
+        memset(&core->mend_first, 0, sizeof core->mend_first);
+        core->mend_last = 0;
+    }
+    if (!asks || core->proof_term != core->term) {
+        memset(&core->proof, 0, sizeof core->proof);
+        core->proof_term = 0;
+    }
+}
+
 static void counters(struct dgraft_core *core)
 {
     for (uint32_t i = 0; i < core->writes_count; i++) {
@@ -209,6 +240,7 @@ void explore_canon(struct dgraft_core *core)
 {
     assert(core->started);
     rings(core);
+    repair(core);
     counters(core);
     for (uint32_t i = 0; i < core->peer_count; i++) {
         peer_set(core, &core->peers[i]);
@@ -231,6 +263,11 @@ void explore_canon_tokens(struct dgraft_core *core, uint32_t starts)
     core->read_token = (uint64_t)starts * TOKENS_A_START;
 }
 
+void explore_canon_asks_first(struct dgraft_core *core, dgraft_node_id id)
+{
+    core->fetch_slot = id == 0 ? 0 : id - 1 - (id > core->config.self);
+}
+
 void explore_canon_view(const struct explore_host *host, const struct dgraft_core *core, struct explore_view *view)
 {
     *view = (struct explore_view){.role = (uint8_t)core->role,
@@ -238,18 +275,20 @@ void explore_canon_view(const struct explore_host *host, const struct dgraft_cor
                                   .leader = (uint8_t)core->leader,
                                   .commit = (uint8_t)core->commit,
                                   .write_count = host->write_count,
+                                  .reopen = host->reopen,
                                   .log = host->log,
                                   .disk = host->disk};
     const bool leads = core->role == DGRAFT_ROLE_LEADER;
     view->hears_leader = core->leader != 0 && !leads && core->leader_heard_ns == EXPLORE_NOW_NS;
-    view->clocks = (uint8_t)((core->election_deadline_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_ELECTION |
-                             (core->resend_at_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_RESEND |
-                             (core->heartbeat_due_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_HEARTBEAT |
-                             (core->news_due_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_NEWS |
-                             (core->quorum_check_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_QUORUM |
-                             (core->transfer.target != 0) << EXPLORE_CLOCK_TRANSFER |
-                             (leads && core->transfer.repeat_ns > EXPLORE_NOW_NS) << EXPLORE_CLOCK_HANDOVER |
-                             (!leads && core->read_asked) << EXPLORE_CLOCK_READ);
+    view->clocks = (uint16_t)((core->election_deadline_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_ELECTION |
+                              (core->resend_at_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_RESEND |
+                              (core->heartbeat_due_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_HEARTBEAT |
+                              (core->news_due_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_NEWS |
+                              (core->quorum_check_ns != DGRAFT_CORE_NEVER) << EXPLORE_CLOCK_QUORUM |
+                              (core->transfer.target != 0) << EXPLORE_CLOCK_TRANSFER |
+                              (leads && core->transfer.repeat_ns > EXPLORE_NOW_NS) << EXPLORE_CLOCK_HANDOVER |
+                              (!leads && core->read_asked) << EXPLORE_CLOCK_READ |
+                              (core->fetch_at_ns != 0) << EXPLORE_CLOCK_FETCH);
     for (uint32_t i = 0; i < host->write_count; i++) {
         view->write_parts |= (uint8_t)((host->writes[i].state & host->writes[i].appends) << i);
     }
@@ -311,7 +350,9 @@ void explore_canon_rename(struct dgraft_core *core, const uint8_t *names)
     }
     rename_members(&core->membership, names);
     rename_members(&core->before, names);
+    const uint8_t asked = core->fetch_slot > 0 ? names[core->peers[core->fetch_slot - 1].id] : 0;
     rename_peers(core, names);
+    core->fetch_slot = asked != 0 ? core->slot_of[asked] : 0;
     core->leader = names[core->leader];
     core->granted = rename_set(core->granted, names);
     core->departing = rename_set(core->departing, names);

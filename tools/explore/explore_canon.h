@@ -30,6 +30,9 @@ void explore_canon(struct dgraft_core *core);
 /* Sets the names of a core's READ_REQUESTs after its start: small ones, and none of an earlier start's. */
 void explore_canon_tokens(struct dgraft_core *core, uint32_t starts);
 
+/* Before a start that finds damage: whom the core asks first. Its own order is by id, which is no matter of names. */
+void explore_canon_asks_first(struct dgraft_core *core, dgraft_node_id id);
+
 /* Fills in the view of a node, whose core is in canonical form. */
 void explore_canon_view(const struct explore_host *host, const struct dgraft_core *core, struct explore_view *view);
 

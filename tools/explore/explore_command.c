@@ -35,7 +35,7 @@ struct arguments {
 };
 
 static const char *const budget_names[EXPLORE_BUDGET_TOTAL] = {
-    "commands", "reads", "timeouts", "ticks", "losses", "duplicates", "crashes", "late", "transfers"};
+    "commands", "reads", "timeouts", "ticks", "losses", "duplicates", "crashes", "late", "transfers", "damages"};
 
 static const char doc[] =
     "Makes every run of a small cluster of real cores, shortest first, and checks every rule after every step.\v"
@@ -54,6 +54,8 @@ static const struct argp_option options[] = {
     {"duplicates", KEY_BUDGET + EXPLORE_BUDGET_DUPLICATES, "N", 0, "Messages that arrive once more (1)", 1},
     {"crashes", KEY_BUDGET + EXPLORE_BUDGET_CRASHES, "N", 0, "Crashes, each with a restart (1)", 1},
     {"transfers", KEY_BUDGET + EXPLORE_BUDGET_TRANSFERS, "N", 0, "Leadership is to go to another node (0)", 1},
+    {"damages", KEY_BUDGET + EXPLORE_BUDGET_DAMAGES, "N", 0,
+     "Entries that rot on a disk, met at a restart or when they are read (0)", 1},
     {"late", KEY_BUDGET + EXPLORE_BUDGET_LATE, "N", 0,
      "All comes in the order in which it was sent or written, but for N messages and writes, which may come at any "
      "time or "

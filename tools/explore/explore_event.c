@@ -15,6 +15,18 @@ static enum dgraft_entry_kind kind_of(uint8_t content)
     return content == EXPLORE_CONTENT_NOOP ? DGRAFT_ENTRY_NOOP : DGRAFT_ENTRY_COMMAND;
 }
 
+static void entries_of(const struct explore_message *in, dgraft_index first, struct dgraft_entry *entries)
+{
+    for (uint32_t i = 0; i < in->count; i++) {
+        const uint8_t content = in->entries[i] & 15;
+        entries[i] = (struct dgraft_entry){.index = first + i,
+                                           .term = explore_entry_term(in->entries[i]),
+                                           .payload_bytes = kind_of(content) == DGRAFT_ENTRY_NOOP ? 0 : PAYLOAD_BYTES,
+                                           .checksum = content,
+                                           .kind = kind_of(content)};
+    }
+}
+
 void explore_event_message(const struct explore_message *in, struct dgraft_entry *entries, struct dgraft_message *out)
 {
     *out = (struct dgraft_message){.type = in->type, .from = in->from, .term = in->term, .store = 1};
@@ -31,15 +43,7 @@ void explore_event_message(const struct explore_message *in, struct dgraft_entry
         out->u.vote_reply = (struct dgraft_vote_reply){.term = in->request_term, .reason = in->reason};
         return;
     case DGRAFT_MESSAGE_APPEND:
-        for (uint32_t i = 0; i < in->count; i++) {
-            const uint8_t content = in->entries[i] & 15;
-            entries[i] =
-                (struct dgraft_entry){.index = in->index + 1u + i,
-                                      .term = explore_entry_term(in->entries[i]),
-                                      .payload_bytes = kind_of(content) == DGRAFT_ENTRY_NOOP ? 0 : PAYLOAD_BYTES,
-                                      .checksum = content,
-                                      .kind = kind_of(content)};
-        }
+        entries_of(in, in->index + 1u, entries);
         out->u.append = (struct dgraft_append){.prev = {in->index, in->index_term},
                                                .commit = in->commit,
                                                .round = in->round,
@@ -62,10 +66,20 @@ void explore_event_message(const struct explore_message *in, struct dgraft_entry
     case DGRAFT_MESSAGE_READ_ANSWER:
         out->u.read_answer = (struct dgraft_read_answer){.token = in->token, .index = in->index};
         return;
+    case DGRAFT_MESSAGE_FETCH:
+        out->u.fetch =
+            (struct dgraft_fetch){.first = in->index, .last = in->last, .anchor = {in->anchor, in->anchor_term}};
+        return;
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
+        entries_of(in, in->index, entries);
+        out->u.fetch_answer = (struct dgraft_fetch_answer){.verdict = in->reason,
+                                                           .count = in->count,
+                                                           .first = in->index,
+                                                           .anchor = {in->anchor, in->anchor_term},
+                                                           .entries = entries};
+        return;
     case DGRAFT_MESSAGE_SNAPSHOT_CHUNK: /* no host of the model makes snapshots */
     case DGRAFT_MESSAGE_SNAPSHOT_ACK:
-    case DGRAFT_MESSAGE_FETCH: /* nor is anything damaged */
-    case DGRAFT_MESSAGE_FETCH_ANSWER:
         break;
     }
     assert(!"a message of the model has a type");
@@ -105,6 +119,10 @@ static bool write_reaches_disk(struct explore_nodes *nodes, struct explore_disk 
         memset(disk->log.entries + write->keep, 0, EXPLORE_LOG_MAX - write->keep);
         memcpy(disk->log.entries + write->keep, write->entries, write->count);
         disk->log.last = (uint8_t)(write->keep + write->count);
+        disk->damaged &= (uint16_t)(explore_entry_bit(write->keep + 1u) - 1u);
+    }
+    for (uint32_t i = 0; write->mends != 0 && i < write->count; i++) {
+        disk->damaged &= (uint16_t)~explore_entry_bit(write->keep + 1u + i);
     }
     return true;
 }
@@ -157,14 +175,18 @@ static bool run_transfer(struct explore_nodes *nodes, uint32_t argument, struct 
     return explore_host_step(nodes, &event, NULL, effects);
 }
 
+static void damage(struct explore_disk *disk, uint32_t index)
+{
+    disk->damaged |= index > 0 && index <= disk->log.last ? explore_entry_bit(index) : 0;
+}
+
 /* Some WRITEs were done, perhaps unreported; the next may have come as far as term and vote; the rest is lost. */
 static bool run_crash(struct explore_nodes *nodes, uint32_t argument, struct explore_effects *effects)
 {
     struct explore_host *host = explore_node_host(nodes->node);
     struct dgraft_core_status status;
-    (void)effects;
     dgraft_core_status(explore_node_core(nodes->node), &status);
-    if (!writes_reach_disk(nodes, argument >> 1)) {
+    if (!writes_reach_disk(nodes, explore_crash_written(argument) >> 1)) {
         return false;
     }
     if ((argument & 1) != 0) {
@@ -173,8 +195,26 @@ static bool run_crash(struct explore_nodes *nodes, uint32_t argument, struct exp
             return false;
         }
     }
+    damage(&host->disk, explore_crash_damaged(argument));
     host->starts++;
-    return explore_host_start(nodes, status.self);
+    const struct explore_start start = {.self = status.self, .asked = explore_crash_asked(argument)};
+    return explore_host_start(nodes, &start, effects);
+}
+
+static bool run_reopen(struct explore_nodes *nodes, uint32_t argument, struct explore_effects *effects)
+{
+    struct dgraft_core_status status;
+    dgraft_core_status(explore_node_core(nodes->node), &status);
+    explore_node_host(nodes->node)->starts++;
+    const struct explore_start start = {.self = status.self, .asked = argument, .applied = status.applied};
+    return explore_host_start(nodes, &start, effects);
+}
+
+static bool run_damage(struct explore_nodes *nodes, uint32_t argument, struct explore_effects *effects)
+{
+    const struct dgraft_event event = {.kind = DGRAFT_EVENT_DAMAGED, .now_ns = EXPLORE_NOW_NS};
+    damage(&explore_node_host(nodes->node)->disk, argument);
+    return explore_host_step(nodes, &event, NULL, effects);
 }
 
 bool explore_event_run(struct explore_nodes *nodes, struct explore_event event, struct explore_effects *effects)
@@ -194,6 +234,10 @@ bool explore_event_run(struct explore_nodes *nodes, struct explore_event event, 
         return run_crash(nodes, event.argument, effects);
     case EXPLORE_EVENT_TRANSFER:
         return run_transfer(nodes, event.argument, effects);
+    case EXPLORE_EVENT_REOPEN:
+        return run_reopen(nodes, event.argument, effects);
+    case EXPLORE_EVENT_DAMAGE:
+        return run_damage(nodes, event.argument, effects);
     }
     return explore_nodes_fail(nodes, "no event is of kind %u", event.kind);
 }

@@ -75,6 +75,10 @@ static bool check_leader(struct scene *scene)
                     now->term);
     }
     history->leaders[now->term] = (uint8_t)scene->id;
+    if (now->disk.damaged != 0) {
+        return FAIL(scene, "I-DAMAGE: node %u leads term %u, and entry %u is damaged", scene->id, now->term,
+                    explore_first_damaged(now->disk.damaged));
+    }
     for (uint32_t i = 0; i < history->committed.last; i++) {
         if (history->committed_in[i] < now->term &&
             (i >= now->log.last || now->log.entries[i] != history->committed.entries[i])) {

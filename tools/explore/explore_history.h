@@ -10,6 +10,9 @@
  *   I-TRUNC   a disk never loses an entry that was committed
  *   I-ACK     an acknowledged prefix is on the sender's disk and equals the log of that term's leader
  *   I-MATCH   a leader takes for a follower's what truly is on its disk
+ *   I-DAMAGE  what is damaged is neither applied nor given away, nothing behind it is acknowledged, and nobody leads
+ *             with it; for all other rules it counts as what it was
+ *   I-MEND    a MEND writes what was there
  *   I-READ    a read sees all that was committed when it was made
  *
  * Of the past only what can still matter is kept: votes in terms that their node has left, and leaders of terms that

@@ -39,6 +39,20 @@ static uint8_t entry_of(const struct turn *turn, const struct dgraft_action_writ
     return explore_entry((uint32_t)write->entry_term, content);
 }
 
+/* Whether a WRITE contradicts what it overwrites. It may begin with what stands there already, when that begins with a
+ * damaged entry: all up to the contradiction takes its place in one piece. */
+static bool conflicts(const struct explore_host *host, const struct explore_write *write)
+{
+    const uint8_t left = (uint8_t)(host->log.last - write->keep);
+    const uint8_t most = write->count < left ? write->count : left;
+    uint8_t same = 0;
+    while (same < most && host->log.entries[write->keep + same] == write->entries[same]) {
+        same++;
+    }
+    return same < most && (same == 0 || (host->disk.damaged & explore_entry_bit(write->keep + 1u)) != 0) &&
+           explore_entry_term(host->log.entries[write->keep + same]) != explore_entry_term(write->entries[same]);
+}
+
 static bool take_write(struct turn *turn, const struct dgraft_action_write *write)
 {
     struct explore_host *host = turn->host;
@@ -64,8 +78,7 @@ static bool take_write(struct turn *turn, const struct dgraft_action_write *writ
     for (uint32_t i = 0; i < write->count; i++) {
         noted->entries[i] = entry_of(turn, write, i);
     }
-    if (write->keep < log->last &&
-        (write->count == 0 || explore_entry_term(log->entries[write->keep]) == explore_entry_term(noted->entries[0]))) {
+    if (write->keep < log->last && !conflicts(host, noted)) {
         return explore_nodes_fail(turn->nodes, "I-TRUNC: entries after %u are cut off without a conflict of terms",
                                   noted->keep);
     }
@@ -76,6 +89,83 @@ static bool take_write(struct turn *turn, const struct dgraft_action_write *writ
     memcpy(log->entries + noted->keep, noted->entries, noted->count);
     log->last = (uint8_t)(noted->keep + noted->count);
     return true;
+}
+
+static bool take_mend(struct turn *turn, const struct dgraft_action_mend *mend)
+{
+    struct explore_host *host = turn->host;
+    if (host->write_count == EXPLORE_WRITES_MAX || mend->first + mend->count - 1 > host->disk.log.last) {
+        return explore_nodes_fail(turn->nodes, "I-MEND: %u entries are mended from %llu on, the disk has entries to %u",
+                                  mend->count, (unsigned long long)mend->first, host->disk.log.last);
+    }
+    struct explore_write *noted = &host->writes[host->write_count++];
+    *noted = (struct explore_write){.mends = 1, .keep = (uint8_t)(mend->first - 1), .count = (uint8_t)mend->count};
+    memcpy(noted->entries, turn->entries, noted->count);
+    for (uint32_t i = noted->keep; i < noted->keep + mend->count; i++) {
+        if (host->disk.log.entries[i] != turn->entries[i - noted->keep] ||
+            (host->disk.damaged & explore_entry_bit(i + 1)) == 0) {
+            return explore_nodes_fail(turn->nodes,
+                                      "I-MEND: entry %u is mended as one of term %u, and was another or is whole",
+                                      i + 1, explore_entry_term(turn->entries[i - noted->keep]));
+        }
+    }
+    return true;
+}
+
+/* The store is opened again when all WRITEs are done: but who asks for it with a MEND under way has lost sight of it.
+ */
+static bool take_reopen(struct turn *turn)
+{
+    struct explore_host *host = turn->host;
+    host->reopen = 1;
+    for (uint32_t i = 0; i < host->write_count; i++) {
+        if (host->writes[i].mends != 0) {
+            return explore_nodes_fail(turn->nodes, "I-MEND: a store is to be opened again while a MEND is under way");
+        }
+    }
+    return true;
+}
+
+/* Packs the entries that a message carries. Returns false when one is not there. */
+static bool pack_entries(const struct turn *turn, dgraft_index first, dgraft_index last, struct explore_message *out)
+{
+    if (last > turn->host->log.last) {
+        return false;
+    }
+    out->count = (uint8_t)(last + 1 - first);
+    for (uint32_t i = 0; i < out->count; i++) {
+        if ((turn->host->disk.damaged & explore_entry_bit(first + i)) != 0) {
+            return explore_nodes_fail(turn->nodes, "I-DAMAGE: entry %u is given, which is damaged here",
+                                      (uint32_t)first + i);
+        }
+        out->entries[i] = turn->host->log.entries[first - 1 + i];
+    }
+    return true;
+}
+
+/* Returns the term of an entry on disk or under way, 0 when it cannot be read. */
+static uint8_t term_held(const struct explore_host *host, dgraft_index index)
+{
+    return explore_log_common(&host->disk.log, &host->log) >= index ? explore_disk_term(&host->disk, index)
+                                                                    : explore_log_term(&host->log, index);
+}
+
+/* As the host of raftd: it looks whether its log holds the anchor, of which the core may not know the term. */
+static bool pack_fetched(const struct turn *turn, const struct dgraft_action_send *send, struct explore_message *out)
+{
+    const struct dgraft_fetch_answer *fetched = &send->message.u.fetch_answer;
+    out->index = (uint8_t)fetched->first;
+    out->anchor = (uint8_t)fetched->anchor.index;
+    out->anchor_term = (uint8_t)fetched->anchor.term;
+    out->reason = (uint8_t)fetched->verdict;
+    if (fetched->verdict != DGRAFT_FETCH_HAVE) {
+        return true;
+    }
+    if (term_held(turn->host, fetched->anchor.index) != fetched->anchor.term) {
+        out->reason = DGRAFT_FETCH_HAVE_NOT;
+        return true;
+    }
+    return pack_entries(turn, fetched->first, send->last.index, out);
 }
 
 /* Packs a message. Returns false when something does not fit. */
@@ -106,12 +196,7 @@ static bool pack(const struct turn *turn, const struct dgraft_action_send *send,
         out->index_term = (uint8_t)message->u.append.prev.term;
         out->commit = (uint8_t)message->u.append.commit;
         out->round = (uint8_t)message->u.append.round;
-        out->count = (uint8_t)(send->last.index - message->u.append.prev.index);
-        if (send->last.index > turn->host->log.last || message->u.append.round > UINT8_MAX) {
-            return false;
-        }
-        memcpy(out->entries, turn->host->log.entries + out->index, out->count);
-        return true;
+        return message->u.append.round <= UINT8_MAX && pack_entries(turn, out->index + 1u, send->last.index, out);
     case DGRAFT_MESSAGE_APPEND_ACK:
         out->index = (uint8_t)message->u.append_ack.match;
         out->round = (uint8_t)message->u.append_ack.round;
@@ -134,16 +219,29 @@ static bool pack(const struct turn *turn, const struct dgraft_action_send *send,
         out->token = (uint8_t)message->u.read_answer.token;
         out->index = (uint8_t)message->u.read_answer.index;
         return true;
+    case DGRAFT_MESSAGE_FETCH:
+        out->index = (uint8_t)message->u.fetch.first;
+        out->last = (uint8_t)message->u.fetch.last;
+        out->anchor = (uint8_t)message->u.fetch.anchor.index;
+        out->anchor_term = (uint8_t)message->u.fetch.anchor.term;
+        return true;
+    case DGRAFT_MESSAGE_FETCH_ANSWER:
+        return pack_fetched(turn, send, out);
     case DGRAFT_MESSAGE_SNAPSHOT_CHUNK: /* no host of the model makes snapshots */
     case DGRAFT_MESSAGE_SNAPSHOT_ACK:
-    case DGRAFT_MESSAGE_FETCH: /* nor is anything damaged */
-    case DGRAFT_MESSAGE_FETCH_ANSWER:
         return false;
     }
     return false;
 }
 
-/* What must be on disk before a message may leave. */
+static dgraft_index applied(const struct turn *turn)
+{
+    struct dgraft_core_status status;
+    dgraft_core_status(turn->core, &status);
+    return status.applied;
+}
+
+/* What must be on disk before a message may leave. What is applied is known to be committed, damaged or not. */
 static bool promise_kept(struct turn *turn, const struct explore_message *message)
 {
     const struct explore_disk *disk = &turn->host->disk;
@@ -160,6 +258,11 @@ static bool promise_kept(struct turn *turn, const struct explore_message *messag
     if (message->type == DGRAFT_MESSAGE_APPEND_ACK && message->index > disk->log.last) {
         return explore_nodes_fail(turn->nodes, "I-ACK: %u is acknowledged, the disk has entries to %u", message->index,
                                   disk->log.last);
+    }
+    const uint8_t damaged = explore_first_damaged(disk->damaged & turn->host->told);
+    if (message->type == DGRAFT_MESSAGE_APPEND_ACK && message->index >= damaged && message->index > applied(turn)) {
+        return explore_nodes_fail(turn->nodes, "I-DAMAGE: %u is acknowledged, and entry %u is damaged", message->index,
+                                  damaged);
     }
     return true;
 }
@@ -192,6 +295,15 @@ static bool take_send(struct turn *turn, const struct dgraft_action_send *send)
     return true;
 }
 
+static bool readable(const struct turn *turn, const struct dgraft_action_apply *apply)
+{
+    uint16_t damaged = 0;
+    for (dgraft_index index = apply->first; index <= apply->last; index++) {
+        damaged |= turn->host->disk.damaged & explore_entry_bit(index);
+    }
+    return damaged == 0;
+}
+
 static bool carry_out(struct turn *turn, const struct dgraft_action *action)
 {
     switch (action->kind) {
@@ -204,15 +316,23 @@ static bool carry_out(struct turn *turn, const struct dgraft_action *action)
             return explore_nodes_fail(turn->nodes, "I-SMS: entry %llu is applied, the disk has entries to %u",
                                       (unsigned long long)action->u.apply.last, turn->host->disk.log.last);
         }
+        if (!readable(turn, &action->u.apply)) {
+            return explore_nodes_fail(turn->nodes, "I-DAMAGE: an entry up to %llu is applied, and is damaged",
+                                      (unsigned long long)action->u.apply.last);
+        }
         answer(turn, DGRAFT_EVENT_APPLIED)->u.applied.index = action->u.apply.last;
         return true;
     case DGRAFT_ACTION_LOOKUP:
-        answer(turn, DGRAFT_EVENT_TERM)->u.term.position = (struct dgraft_position){
-            action->u.lookup.index, explore_log_term(&turn->host->log, action->u.lookup.index)};
+        answer(turn, DGRAFT_EVENT_TERM)->u.term.position =
+            (struct dgraft_position){action->u.lookup.index, term_held(turn->host, action->u.lookup.index)};
         return true;
     case DGRAFT_ACTION_READ_READY:
         turn->effects->ready[action->u.read_ready.id - 1] = (uint8_t)(1 + action->u.read_ready.index);
         return true;
+    case DGRAFT_ACTION_MEND:
+        return take_mend(turn, &action->u.mend);
+    case DGRAFT_ACTION_REOPEN:
+        return take_reopen(turn);
     case DGRAFT_ACTION_ACCEPTED:
     case DGRAFT_ACTION_OUTCOME: /* clients' knowledge is not part of the model */
     case DGRAFT_ACTION_NOTICE:
@@ -220,8 +340,6 @@ static bool carry_out(struct turn *turn, const struct dgraft_action *action)
     case DGRAFT_ACTION_SNAPSHOT_STORE: /* no host of the model makes snapshots */
     case DGRAFT_ACTION_INSTALL:
     case DGRAFT_ACTION_COMPACT:
-    case DGRAFT_ACTION_MEND: /* nor is anything damaged */
-    case DGRAFT_ACTION_REOPEN:
         break;
     }
     return explore_nodes_fail(turn->nodes, "the model does not know actions of kind %u", action->kind);
@@ -284,46 +402,4 @@ bool explore_host_step(struct explore_nodes *nodes, const struct dgraft_event *e
         }
     }
     return true;
-}
-
-bool explore_host_start(struct explore_nodes *nodes, dgraft_node_id id)
-{
-    struct explore_host *host = explore_node_host(nodes->node);
-    const struct explore_log *log = &host->disk.log;
-    struct dgraft_config config;
-    struct dgraft_term_run runs[EXPLORE_LOG_MAX];
-    struct dgraft_event event = {.kind = DGRAFT_EVENT_START, .now_ns = EXPLORE_NOW_NS};
-    struct explore_effects effects = {.sent_count = 0};
-    uint32_t run_count = 0;
-    explore_canon_config(&config, id, nodes->node_count);
-    if (dgraft_core_init(explore_node_core(nodes->node), &config) == NULL) {
-        return explore_nodes_fail(nodes, "the core refuses the configuration");
-    }
-    for (uint32_t index = 1; index <= log->last; index++) {
-        if (explore_log_term(log, index) != explore_log_term(log, index - 1)) {
-            runs[run_count++] = (struct dgraft_term_run){.first = index, .term = explore_log_term(log, index)};
-        }
-    }
-    const struct dgraft_position last = {log->last, explore_log_term(log, log->last)};
-    host->log = *log;
-    host->write_count = 0;
-    memset(host->writes, 0, sizeof host->writes);
-    event.u.start =
-        (struct dgraft_event_start){.store = 1, /* the same for all, so that nodes may be exchanged */
-                                    .term = host->disk.term,
-                                    .vote = host->disk.vote,
-                                    .last = last,
-                                    .floor = last,
-                                    .commit = 1, /* the founders; of what else is committed, disks need not know */
-                                    .runs = runs,
-                                    .run_count = run_count,
-                                    .membership = {.index = 1, .voters = (UINT64_C(1) << nodes->node_count) - 1}};
-    for (uint32_t i = 0; i < nodes->node_count; i++) {
-        event.u.start.membership.stores[i] = 1; /* written down, so that no leader has to */
-    }
-    if (!explore_host_step(nodes, &event, NULL, &effects)) {
-        return false;
-    }
-    explore_canon_tokens(explore_node_core(nodes->node), host->starts);
-    return effects.sent_count == 0 || explore_nodes_fail(nodes, "a node speaks as soon as it starts");
 }

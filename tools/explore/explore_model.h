@@ -62,6 +62,7 @@ struct explore_write {
     uint8_t term;
     uint8_t vote;
     uint8_t appends; /* 1: changes the log; it then ends at keep + count */
+    uint8_t mends;   /* 1: a MEND of the `count` entries after keep */
     uint8_t keep;
     uint8_t count;
     uint8_t entries[EXPLORE_LOG_MAX];
@@ -70,14 +71,40 @@ struct explore_write {
 struct explore_disk {
     uint8_t term;
     uint8_t vote;
-    struct explore_log log;
+    struct explore_log log; /* of what is damaged: as it was */
+    uint16_t damaged;       /* bit i: of entry i + 1 only the place is known, and of the last one the term */
 };
+
+static inline uint16_t explore_entry_bit(uint64_t index)
+{
+    return (uint16_t)(1u << (index - 1));
+}
+
+/* Returns the index of the first damaged entry of a set; beyond every log when there is none. */
+static inline uint8_t explore_first_damaged(uint16_t damaged)
+{
+    uint8_t index = 1;
+    while (index <= EXPLORE_LOG_MAX && (damaged & explore_entry_bit(index)) == 0) {
+        index++;
+    }
+    return index;
+}
+
+/* Returns the term that can be read at index; 0 when there is none. */
+static inline uint8_t explore_disk_term(const struct explore_disk *disk, uint64_t index)
+{
+    const bool readable = index == disk->log.last || index == 0 || index > EXPLORE_LOG_MAX ||
+                          (disk->damaged & explore_entry_bit(index)) == 0;
+    return readable ? explore_log_term(&disk->log, index) : 0;
+}
 
 /* What stands before the core's block in a node. */
 struct explore_host {
     struct explore_disk disk;
     struct explore_log log; /* disk, and what is under way */
     uint8_t starts;         /* after the first */
+    uint8_t reopen;         /* 1: the core wants the store to be opened again */
+    uint16_t told;          /* disk.damaged at the start; of later damage a core does not know where it is */
     uint8_t write_count;
     struct explore_write writes[EXPLORE_WRITES_MAX];
 };
@@ -92,14 +119,17 @@ struct explore_message {
     uint8_t term;
     uint8_t request_term; /* vote requests and their answers */
     uint8_t transfer;
-    uint8_t index; /* last, prev, match, the prev that was refused, or a read's */
+    uint8_t index; /* last, prev, match, the prev that was refused, a read's, or the first that is fetched */
     uint8_t index_term;
     uint8_t hint;
     uint8_t hint_term;
     uint8_t commit;
     uint8_t round;
-    uint8_t reason;
+    uint8_t reason; /* or what became of a FETCH */
     uint8_t token;
+    uint8_t last; /* that is fetched */
+    uint8_t anchor;
+    uint8_t anchor_term;
     uint8_t count;
     uint8_t entries[EXPLORE_LOG_MAX];
 };
@@ -112,7 +142,8 @@ struct explore_view {
     uint8_t commit;
     uint8_t write_count;
     uint8_t hears_leader;                 /* 1: heard one within the election timeout, and leads not itself */
-    uint8_t clocks;                       /* bit of enum explore_clock: it runs */
+    uint8_t reopen;                       /* 1: its store is to be opened again */
+    uint16_t clocks;                      /* bit of enum explore_clock: it runs */
     uint8_t write_parts;                  /* bit i: WRITE i saves term and vote, and changes the log */
     uint8_t match[EXPLORE_NODES_MAX + 1]; /* of a leader; by id */
     struct explore_log log;
@@ -128,7 +159,8 @@ enum explore_clock {
     EXPLORE_CLOCK_QUORUM = 4,   /* a leader has heard no quorum */
     EXPLORE_CLOCK_TRANSFER = 5, /* nobody took over */
     EXPLORE_CLOCK_HANDOVER = 6, /* TIMEOUT_NOW once more */
-    EXPLORE_CLOCK_READ = 7      /* READ_REQUEST once more */
+    EXPLORE_CLOCK_READ = 7,     /* READ_REQUEST once more */
+    EXPLORE_CLOCK_FETCH = 8     /* the next one is asked for damaged entries */
 };
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <assert.h>
 
-#define ARGUMENTS_MAX 96u
+#define ARGUMENTS_MAX 128u
 
 struct print {
     FILE *out;
@@ -247,6 +247,27 @@ static uint32_t list_requests(const struct explore *explore, const struct explor
     return list_clock(explore, state, node, EXPLORE_CLOCK_READ);
 }
 
+static uint32_t list_fetches_again(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                                   uint32_t *arguments)
+{
+    arguments[0] = EXPLORE_CLOCK_FETCH;
+    return list_clock(explore, state, node, EXPLORE_CLOCK_FETCH);
+}
+
+/* In order, time passes when nothing is under way; else a node asks once more when nothing of this is. */
+static uint32_t list_fetches(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                             uint32_t *arguments)
+{
+    bool under_way = state->queue_count > 0;
+    for (uint32_t i = 0; !explore->options.in_order && i < state->message_count; i++) {
+        struct explore_message message;
+        explore_nodes_message(&explore->nodes, state->messages[i], &message);
+        under_way |= message.type == DGRAFT_MESSAGE_FETCH && message.from == node + 1;
+        under_way |= message.type == DGRAFT_MESSAGE_FETCH_ANSWER && message.to == node + 1;
+    }
+    return under_way ? 0 : list_fetches_again(explore, state, node, arguments);
+}
+
 static bool make_clock(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
 {
     return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_CLOCK, argument});
@@ -320,15 +341,34 @@ static bool make_transfer(struct explore *explore, struct explore_state *state, 
     return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_TRANSFER, argument});
 }
 
+/* Lists whom a start can ask first for what is damaged; 0, nobody, when nothing is. */
+static uint32_t list_asked(const struct explore *explore, uint32_t node, uint16_t damaged, uint32_t *asked)
+{
+    uint32_t count = 0;
+    for (uint32_t id = 1; damaged != 0 && id <= explore->options.nodes; id++) {
+        if (id != node + 1) {
+            asked[count++] = id;
+        }
+    }
+    if (count == 0) {
+        asked[count++] = 0;
+    }
+    return count;
+}
+
 static uint32_t list_crashes(const struct explore *explore, const struct explore_state *state, uint32_t node,
                              uint32_t *arguments)
 {
     const struct explore_view *view = view_of(explore, state, node);
+    uint32_t asked[EXPLORE_NODES_MAX];
+    const uint32_t asked_count = list_asked(explore, node, view->disk.damaged, asked);
     uint32_t count = 0;
-    for (uint32_t done = 0; done <= view->write_count; done++) {
-        arguments[count++] = 2 * done;
-        if (done < view->write_count && (view->write_parts >> done & 1) != 0) {
-            arguments[count++] = 2 * done + 1;
+    for (uint32_t i = 0; i < asked_count; i++) {
+        for (uint32_t done = 0; done <= view->write_count; done++) {
+            arguments[count++] = explore_crash(2 * done, 0, asked[i]);
+            if (done < view->write_count && (view->write_parts >> done & 1) != 0) {
+                arguments[count++] = explore_crash(2 * done + 1, 0, asked[i]);
+            }
         }
     }
     return count;
@@ -338,6 +378,64 @@ static bool make_crash(struct explore *explore, struct explore_state *state, uin
 {
     explore_queue_crash(state, node);
     return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_CRASH, argument});
+}
+
+/* What rots was durable, and known to be: what was under way when a node crashed may be torn, which is another thing.
+ * The founders' entry does not rot: a disk that loses it knows of no members. */
+static uint32_t list_rotten(const struct explore_disk *disk, uint32_t *arguments)
+{
+    uint32_t count = 0;
+    for (uint32_t index = 2; index <= disk->log.last; index++) {
+        if ((disk->damaged & explore_entry_bit(index)) == 0) {
+            arguments[count++] = index;
+        }
+    }
+    return count;
+}
+
+/* Of the WRITEs under way none was done, or all were. */
+static uint32_t list_damages(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                             uint32_t *arguments)
+{
+    const struct explore_view *view = view_of(explore, state, node);
+    uint32_t rotten[EXPLORE_LOG_MAX];
+    uint32_t asked[EXPLORE_NODES_MAX];
+    const uint32_t rotten_count = list_rotten(&view->disk, rotten);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < rotten_count; i++) {
+        const uint32_t asked_count = list_asked(explore, node, explore_entry_bit(rotten[i]), asked);
+        for (uint32_t j = 0; j < asked_count; j++) {
+            arguments[count++] = explore_crash(0, rotten[i], asked[j]);
+            if (view->write_count > 0) {
+                arguments[count++] = explore_crash(2u * view->write_count, rotten[i], asked[j]);
+            }
+        }
+    }
+    return count;
+}
+
+static uint32_t list_unreadable(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                                uint32_t *arguments)
+{
+    return list_rotten(&view_of(explore, state, node)->disk, arguments);
+}
+
+static bool make_unreadable(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
+{
+    return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_DAMAGE, argument});
+}
+
+static uint32_t list_reopens(const struct explore *explore, const struct explore_state *state, uint32_t node,
+                             uint32_t *arguments)
+{
+    const struct explore_view *view = view_of(explore, state, node);
+    const uint32_t count = list_asked(explore, node, view->disk.damaged, arguments);
+    return view->reopen != 0 && view->write_count == 0 ? count : 0;
+}
+
+static bool make_reopen(struct explore *explore, struct explore_state *state, uint32_t node, uint32_t argument)
+{
+    return explore_cascade(explore, state, node, (struct explore_event){EXPLORE_EVENT_REOPEN, argument});
 }
 
 static void print_nothing(const struct explore *explore, const struct explore_state *state,
@@ -407,12 +505,39 @@ static void print_target(const struct explore *explore, const struct explore_sta
     (void)fprintf(print->out, " node %u", print->names[move->argument]);
 }
 
+static void print_asked(uint32_t id, const struct print *print)
+{
+    if (id != 0) {
+        (void)fprintf(print->out, ", and asks node %u first", print->names[id]);
+    }
+}
+
+static void print_reopen(const struct explore *explore, const struct explore_state *state,
+                         const struct explore_move *move, const struct print *print)
+{
+    (void)explore;
+    (void)state;
+    print_asked(move->argument, print);
+}
+
 static void print_crash(const struct explore *explore, const struct explore_state *state,
                         const struct explore_move *move, const struct print *print)
 {
-    (void)fprintf(print->out, ", %u of %u writes done", move->argument >> 1,
+    (void)fprintf(print->out, ", %u of %u writes done", explore_crash_written(move->argument) >> 1,
                   view_of(explore, state, move->node)->write_count);
     (void)fputs((move->argument & 1) != 0 ? ", and of the next term and vote" : "", print->out);
+    if (explore_crash_damaged(move->argument) != 0) {
+        (void)fprintf(print->out, ", entry %u is damaged", explore_crash_damaged(move->argument));
+    }
+    print_asked(explore_crash_asked(move->argument), print);
+}
+
+static void print_entry(const struct explore *explore, const struct explore_state *state,
+                        const struct explore_move *move, const struct print *print)
+{
+    (void)explore;
+    (void)state;
+    (void)fprintf(print->out, " %u", move->argument);
 }
 
 static const struct row rows[] = {
@@ -420,6 +545,8 @@ static const struct row rows[] = {
     {"receives", EXPLORE_BUDGET_FREE, list_arrivals, make_arrival, print_arrival},
     {"has written", EXPLORE_BUDGET_FREE, list_durables, make_durable, print_durable},
     {"tells news of the commit index", EXPLORE_BUDGET_FREE, list_news, make_clock, print_nothing},
+    {"asks for what is damaged", EXPLORE_BUDGET_FREE, list_fetches, make_clock, print_nothing},
+    {"opens its store again", EXPLORE_BUDGET_FREE, list_reopens, make_reopen, print_reopen},
     {"takes a command", EXPLORE_BUDGET_COMMANDS, list_leaders, make_proposal, print_nothing},
     {"takes a read", EXPLORE_BUDGET_READS, list_readers, make_read, print_nothing},
     {"times out", EXPLORE_BUDGET_TIMEOUTS, list_elections, make_election, print_asking},
@@ -427,6 +554,7 @@ static const struct row rows[] = {
     {"sends heartbeats", EXPLORE_BUDGET_TICKS, list_heartbeats, make_clock, print_nothing},
     {"says to campaign once more", EXPLORE_BUDGET_TICKS, list_handovers, make_clock, print_nothing},
     {"asks for a read once more", EXPLORE_BUDGET_TICKS, list_requests, make_clock, print_nothing},
+    {"asks for what is damaged once more", EXPLORE_BUDGET_TICKS, list_fetches_again, make_clock, print_nothing},
     {"waits no longer for who is to take over", EXPLORE_BUDGET_TICKS, list_transfer_ends, make_clock, print_nothing},
     {"asks for votes once more", EXPLORE_BUDGET_TICKS, list_resends, make_resend, print_asking},
     {"is to hand over to", EXPLORE_BUDGET_TRANSFERS, list_transfers, make_transfer, print_target},
@@ -434,6 +562,8 @@ static const struct row rows[] = {
     {"will never receive", EXPLORE_BUDGET_LOSSES, list_losses, make_loss, print_arrival},
     {"receives, not for the last time,", EXPLORE_BUDGET_DUPLICATES, list_repeats, make_repeat, print_repeat},
     {"crashes and starts again", EXPLORE_BUDGET_CRASHES, list_crashes, make_crash, print_crash},
+    {"crashes and starts again", EXPLORE_BUDGET_DAMAGES, list_damages, make_crash, print_crash},
+    {"cannot read entry", EXPLORE_BUDGET_DAMAGES, list_unreadable, make_unreadable, print_entry},
 };
 
 #define ROW_COUNT (sizeof rows / sizeof rows[0])

@@ -39,7 +39,8 @@ static void form(struct explore_nodes *nodes, dgraft_node_id id)
     host->disk.log.last = 1;
     host->disk.log.entries[0] = explore_entry(1, EXPLORE_CONTENT_MEMBERS);
     host->log = host->disk.log;
-    if (!explore_host_start(nodes, id)) {
+    struct explore_effects effects = {.sent_count = 0};
+    if (!explore_host_start(nodes, &(struct explore_start){.self = id}, &effects) || effects.sent_count > 0) {
         (void)fprintf(stderr, "raftctl explore: no node starts: %s\n", nodes->finding);
         exit(EXIT_FAILURE);
     }

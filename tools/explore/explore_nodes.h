@@ -16,14 +16,39 @@
 /* What can happen to one node. A new event of the core gets a number here, a function in explore_event.c
  * and one in the table of moves (explore_moves.c). */
 enum explore_event_kind {
-    EXPLORE_EVENT_ARRIVAL = 1, /* argument: twice the message, plus 1 when no leader was heard for long before */
-    EXPLORE_EVENT_CLOCK = 2,   /* enum explore_clock */
-    EXPLORE_EVENT_DURABLE = 3, /* how many of the WRITEs under way are done, all of which is reported at once */
-    EXPLORE_EVENT_PROPOSE = 4, /* the command's number, from 0 */
-    EXPLORE_EVENT_READ = 5,    /* the read's number, from 0 */
-    EXPLORE_EVENT_CRASH = 6,   /* twice the number of WRITEs that were done, plus 1: of the next, term and vote */
-    EXPLORE_EVENT_TRANSFER = 7 /* to this id */
+    EXPLORE_EVENT_ARRIVAL = 1,  /* argument: twice the message, plus 1 when no leader was heard for long before */
+    EXPLORE_EVENT_CLOCK = 2,    /* enum explore_clock */
+    EXPLORE_EVENT_DURABLE = 3,  /* how many of the WRITEs under way are done, all of which is reported at once */
+    EXPLORE_EVENT_PROPOSE = 4,  /* the command's number, from 0 */
+    EXPLORE_EVENT_READ = 5,     /* the read's number, from 0 */
+    EXPLORE_EVENT_CRASH = 6,    /* twice the number of WRITEs that were done, plus 1: of the next, term and vote;
+                                   as explore_crash() says */
+    EXPLORE_EVENT_TRANSFER = 7, /* to this id */
+    EXPLORE_EVENT_REOPEN = 8,   /* who is asked first for what is still damaged, or 0 */
+    EXPLORE_EVENT_DAMAGE = 9    /* of this entry, when it is read */
 };
+
+/* The argument of a CRASH: what was written; 16 times the entry that the start finds damaged besides what was, or 0;
+ * 256 times who is asked first for what is damaged, or 0. */
+static inline uint32_t explore_crash(uint32_t written, uint32_t damaged, uint32_t asked)
+{
+    return asked << 8 | damaged << 4 | written;
+}
+
+static inline uint32_t explore_crash_written(uint32_t crash)
+{
+    return crash & 15;
+}
+
+static inline uint32_t explore_crash_damaged(uint32_t crash)
+{
+    return crash >> 4 & 15;
+}
+
+static inline uint32_t explore_crash_asked(uint32_t crash)
+{
+    return crash >> 8;
+}
 
 struct explore_event {
     enum explore_event_kind kind;
@@ -107,8 +132,16 @@ bool explore_event_run(struct explore_nodes *nodes, struct explore_event event, 
 /* explore_event.c: a message as its receiver's core sees it; room for EXPLORE_LOG_MAX entries. */
 void explore_event_message(const struct explore_message *in, struct dgraft_entry *entries, struct dgraft_message *out);
 
-/* explore_host.c: starts the core of nodes->node from its disk. */
-bool explore_host_start(struct explore_nodes *nodes, dgraft_node_id id);
+/* What a start begins with besides the disk. */
+struct explore_start {
+    dgraft_node_id self;
+    dgraft_node_id asked; /* first for what is damaged; 0 when nothing is */
+    dgraft_index applied;
+};
+
+/* explore_start.c: starts the core of nodes->node from its disk. */
+bool explore_host_start(struct explore_nodes *nodes, const struct explore_start *start,
+                        struct explore_effects *effects);
 
 /* explore_host.c: steps the core, and carries out what it asks for. `entries` are those that a PROPOSE or an arrival
  * carries. */

@@ -39,6 +39,24 @@ static const char *message_name(enum dgraft_message_type type)
     return "?";
 }
 
+static void print_entries(const struct explore_message *message, uint32_t first, FILE *out)
+{
+    for (uint32_t i = 0; i < message->count; i++) {
+        (void)fprintf(out, " +%u/t%u", first + i, explore_entry_term(message->entries[i]));
+    }
+}
+
+static void print_fetched(const struct explore_message *message, FILE *out)
+{
+    static const char *const verdicts[] = {[DGRAFT_FETCH_HAVE] = "have",
+                                           [DGRAFT_FETCH_HAVE_NOT] = "have not",
+                                           [DGRAFT_FETCH_DAMAGED] = "damaged",
+                                           [DGRAFT_FETCH_COMPACTED] = "compacted"};
+    (void)fprintf(out, " %s", verdicts[message->reason]);
+    print_entries(message, message->index, out);
+    (void)fprintf(out, " before %u/t%u", message->anchor, message->anchor_term);
+}
+
 void explore_message_print(const struct explore_message *message, const uint8_t *names, FILE *out)
 {
     (void)fprintf(out, "%s %u>%u t%u", message_name(message->type), names[message->from], names[message->to],
@@ -47,15 +65,18 @@ void explore_message_print(const struct explore_message *message, const uint8_t 
         (void)fprintf(out, " for t%u, last %u/t%u", message->request_term, message->index, message->index_term);
     } else if (message->type == DGRAFT_MESSAGE_APPEND) {
         (void)fprintf(out, " prev %u/t%u", message->index, message->index_term);
-        for (uint32_t i = 0; i < message->count; i++) {
-            (void)fprintf(out, " +%u/t%u", message->index + 1 + i, explore_entry_term(message->entries[i]));
-        }
+        print_entries(message, message->index + 1u, out);
         (void)fprintf(out, " commit %u round %u", message->commit, message->round);
     } else if (message->type == DGRAFT_MESSAGE_APPEND_ACK) {
         (void)fprintf(out, " match %u round %u", message->index, message->round);
     } else if (message->type == DGRAFT_MESSAGE_APPEND_REFUSE) {
         (void)fprintf(out, " prev %u hint %u/t%u round %u reason %u", message->index, message->hint, message->hint_term,
                       message->round, message->reason);
+    } else if (message->type == DGRAFT_MESSAGE_FETCH) {
+        (void)fprintf(out, " %u to %u before %u/t%u", message->index, message->last, message->anchor,
+                      message->anchor_term);
+    } else if (message->type == DGRAFT_MESSAGE_FETCH_ANSWER) {
+        print_fetched(message, out);
     } else if (message->token != 0) {
         (void)fprintf(out, " token %u", message->token);
         if (message->index != 0) {

@@ -19,8 +19,11 @@ static const char *role_name(uint8_t role)
     return dgraft_role_name(role);
 }
 
-static void print_log(const struct explore_log *log, uint8_t durable, uint8_t commit, FILE *out)
+/* ~ is not on disk, # is damaged there, | ends what is known to be committed. */
+static void print_log(const struct explore_view *view, FILE *out)
 {
+    const struct explore_log *log = &view->log;
+    const uint8_t durable = explore_log_common(log, &view->disk.log);
     (void)fputs(" log", out);
     for (uint32_t i = 0; i < log->last; i++) {
         const uint32_t content = log->entries[i] & 15u;
@@ -29,7 +32,8 @@ static void print_log(const struct explore_log *log, uint8_t durable, uint8_t co
             (void)fprintf(out, "=%c", (int)('a' + content - EXPLORE_CONTENT_COMMAND));
         }
         (void)fputs(i >= durable ? "~" : "", out);
-        (void)fputs(i + 1 == commit ? " |" : "", out);
+        (void)fputs(i < durable && (view->disk.damaged & explore_entry_bit(i + 1)) != 0 ? "#" : "", out);
+        (void)fputs(i + 1 == view->commit ? " |" : "", out);
     }
 }
 
@@ -39,7 +43,7 @@ static void print_node(const struct replay *replay, uint32_t node)
     (void)fprintf(replay->out, "            %u: %-13s term %u", replay->names[node + 1], role_name(view->role),
                   view->term);
     (void)fprintf(replay->out, " (disk %u, vote %u)", view->disk.term, replay->names[view->disk.vote]);
-    print_log(&view->log, explore_log_common(&view->log, &view->disk.log), view->commit, replay->out);
+    print_log(view, replay->out);
     (void)fputc('\n', replay->out);
 }
 

@@ -11,15 +11,17 @@
 #define SHIFT_SEQ    UINT64_C(41)
 #define SHIFT_BYTES  UINT64_C(10000)
 #define ROTATE       3u
-#define CLOCKS       8
+#define CLOCKS       9
 #define PAIRS_WANTED 20000u
 
 static struct explore explore;
 static _Alignas(16) uint8_t first[16384];
 static _Alignas(16) uint8_t second[16384];
 static uint8_t actions_room[2][65536];
+static uint32_t mends_seen;
+static uint32_t reopens_seen;
 
-static void search(uint8_t reads, uint8_t transfers)
+static void search(uint8_t reads, uint8_t transfers, uint8_t damages)
 {
     struct explore_options options;
     struct explore_result result;
@@ -27,10 +29,11 @@ static void search(uint8_t reads, uint8_t transfers)
     memset(options.budgets, 0, sizeof options.budgets);
     options.budgets[EXPLORE_BUDGET_COMMANDS] = 1;
     options.budgets[EXPLORE_BUDGET_READS] = reads;
-    options.budgets[EXPLORE_BUDGET_TIMEOUTS] = 2;
+    options.budgets[EXPLORE_BUDGET_TIMEOUTS] = damages > 0 ? 1 : 2; /* more is too wide to reach a MEND */
     options.budgets[EXPLORE_BUDGET_TICKS] = 1;
-    options.budgets[EXPLORE_BUDGET_CRASHES] = 1;
+    options.budgets[EXPLORE_BUDGET_CRASHES] = damages > 0 ? 0 : 1;
     options.budgets[EXPLORE_BUDGET_TRANSFERS] = transfers;
+    options.budgets[EXPLORE_BUDGET_DAMAGES] = damages;
     options.in_order = true;
     options.states_max = 60000;
     explore_open(&explore, &options);
@@ -78,8 +81,28 @@ static void disguise_times(struct dgraft_core *core)
         core->peers[i].answered_at_ns += SHIFT_NS - 1;
         core->peers[i].progress_at_ns += SHIFT_NS;
     }
+    core->fetch_at_ns += SHIFT_NS;
     for (uint32_t i = 0; i < core->writes_count; i++) {
         core->writes[i].begun_ns = core->now_ns - i;
+    }
+}
+
+static void disguise_repair(struct dgraft_core *core)
+{
+    core->mend_seq += SHIFT_SEQ;
+    core->reopen_seq += core->reopen_seq != 0 ? SHIFT_SEQ : 0;
+    for (uint32_t i = 0; i < DGRAFT_DAMAGE_MAX; i++) {
+        struct dgraft_damage_status *damage = &core->damage[i];
+        damage->have_not = damage->damaged = damage->compacted = dgraft_node_set_of(core->config.self);
+        damage->damage.first = i < core->damage_count ? damage->damage.first : core->last.index;
+    }
+    if (!core->mending) {
+        core->mend_first = core->last;
+        core->mend_last = core->last.index;
+    }
+    if (core->proof_term != core->term) {
+        core->proof = (struct dgraft_fetch){.first = 1, .last = core->last.index, .anchor = core->last};
+        core->proof_term = core->term - 1;
     }
 }
 
@@ -88,6 +111,7 @@ static void disguise(struct dgraft_core *core)
 {
     const struct dgraft_config *config = &core->config;
     disguise_times(core);
+    disguise_repair(core);
     core->elections += 5;
     core->ignored += 6;
     core->write_seq += SHIFT_SEQ;
@@ -171,8 +195,14 @@ static void assert_same_message(const struct dgraft_message *a, const struct dgr
         cr_assert_fail("nobody made a snapshot");
         return;
     case DGRAFT_MESSAGE_FETCH:
+        cr_assert_eq(a->u.fetch.first, b->u.fetch.first);
+        cr_assert_eq(a->u.fetch.last, b->u.fetch.last);
+        cr_assert(dgraft_position_equal(a->u.fetch.anchor, b->u.fetch.anchor));
+        return;
     case DGRAFT_MESSAGE_FETCH_ANSWER:
-        cr_assert_fail("nothing is damaged");
+        cr_assert_eq(a->u.fetch_answer.verdict, b->u.fetch_answer.verdict);
+        cr_assert_eq(a->u.fetch_answer.first, b->u.fetch_answer.first);
+        cr_assert(dgraft_position_equal(a->u.fetch_answer.anchor, b->u.fetch_answer.anchor));
         return;
     }
 }
@@ -197,6 +227,13 @@ static void assert_same_actions(const struct dgraft_actions *a, const struct dgr
             cr_assert_eq(left->u.apply.last, right->u.apply.last);
         } else if (left->kind == DGRAFT_ACTION_READ_READY) {
             cr_assert_eq(left->u.read_ready.index, right->u.read_ready.index);
+        } else if (left->kind == DGRAFT_ACTION_MEND) {
+            cr_assert_eq(left->u.mend.seq + SHIFT_SEQ, right->u.mend.seq);
+            cr_assert_eq(left->u.mend.first, right->u.mend.first);
+            cr_assert_eq(left->u.mend.count, right->u.mend.count);
+            mends_seen++;
+        } else if (left->kind == DGRAFT_ACTION_REOPEN) {
+            reopens_seen++;
         }
     }
 }
@@ -281,19 +318,27 @@ static void compare_all(void)
 
 Test(explore_canon, forgets_nothing_that_a_core_acts_upon)
 {
-    search(0, 0);
+    search(0, 0, 0);
     compare_all();
 }
 
 Test(explore_canon, forgets_nothing_of_reads_and_transfers)
 {
-    search(1, 1);
+    search(1, 1, 0);
     compare_all();
+}
+
+Test(explore_canon, forgets_nothing_of_damage)
+{
+    search(0, 0, 1);
+    compare_all();
+    cr_assert_gt(mends_seen, 100);
+    cr_assert_gt(reopens_seen, 10);
 }
 
 Test(explore_canon, of_a_canonical_core_is_the_same_core)
 {
-    search(1, 1);
+    search(1, 1, 1);
     for (uint32_t number = 0; number < explore.nodes.nodes.count; number++) {
         explore_nodes_unpack(&explore.nodes, number, first);
         explore_nodes_unpack(&explore.nodes, number, second);
@@ -308,7 +353,7 @@ Test(explore_canon, names_exchanged_and_back_are_the_same_names)
 {
     static const uint8_t there[EXPLORE_NODES_MAX + 1] = {0, 2, 3, 1, 4, 5};
     static const uint8_t back[EXPLORE_NODES_MAX + 1] = {0, 3, 1, 2, 4, 5};
-    search(1, 1);
+    search(1, 1, 1);
     const uint32_t count = explore.nodes.nodes.count;
     for (uint32_t number = 0; number < count; number++) {
         const uint32_t other = explore_nodes_rename(&explore.nodes, number, there);

@@ -139,6 +139,14 @@ Test(explore_search, with_names_reaches_the_same_states_of_pre_votes)
     agree(options);
 }
 
+Test(explore_search, with_names_reaches_the_same_states_of_a_damaged_log)
+{
+    struct explore_options options = bounds(3, 1, 0);
+    options.budgets[EXPLORE_BUDGET_DAMAGES] = 1;
+    options.disks_prompt = true;
+    agree(options);
+}
+
 Test(explore_search, ends_at_each_of_its_bounds)
 {
     struct explore_options options = bounds(3, 2, 2);
