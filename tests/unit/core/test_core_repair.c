@@ -226,14 +226,15 @@ Test(repair, entries_of_a_leader_that_prove_nothing_cut_nothing_off)
     rig_close(&rig);
 }
 
-/* Answers the FETCH of what is to take the damage's place with entries 5 and 6 of term `common`, and 7 of term 4. */
-static void give_the_leaders(struct rig *rig, dgraft_term common, uint32_t count)
+/* Answers the FETCH of what is to take the damage's place, in `term`, with entries 5 and 6 of term `common`, and 7 of
+ * term 4. */
+static void give_the_leaders(struct rig *rig, dgraft_term term, dgraft_term common, uint32_t count)
 {
     struct dgraft_entry entries[3] = {{.index = 5, .term = common, .kind = DGRAFT_ENTRY_COMMAND},
                                       {.index = 6, .term = common, .kind = DGRAFT_ENTRY_COMMAND},
                                       {.index = 7, .term = 4, .kind = DGRAFT_ENTRY_COMMAND}};
     struct dgraft_message message = answer(2, DGRAFT_FETCH_HAVE, 5, (struct dgraft_position){7, 4});
-    message.term = 4;
+    message.term = term;
     message.u.fetch_answer.entries = entries;
     message.u.fetch_answer.count = count;
     rig_receive(rig, message);
@@ -253,9 +254,9 @@ Test(repair, what_a_leader_contradicts_goes_when_all_that_takes_its_place_is_her
     cr_assert_not_null(send);
     cr_assert_eq(send->message.u.fetch.first, 5u);
     cr_assert_eq(send->message.u.fetch.last, 7u);
-    give_the_leaders(&rig, 2, 2);
+    give_the_leaders(&rig, 4, 2, 2);
     cr_assert_eq(rig_status(&rig).last.index, 9u, "7 is not here yet");
-    give_the_leaders(&rig, 2, 3);
+    give_the_leaders(&rig, 4, 2, 3);
     const struct dgraft_action *write = rig_action(&rig, DGRAFT_ACTION_WRITE, 0);
     cr_assert_not_null(write);
     cr_assert_eq(write->u.write.keep, 4u);
@@ -315,15 +316,21 @@ Test(repair, others_that_do_not_hold_the_entry_behind_prove_nothing)
     rig_close(&rig);
 }
 
-/* What one leader's log proves, another one's entries do not take the place of. */
+/* What one leader's log proves, nothing takes the place of in a later term: 2 led term 4, and answers in term 5, which
+ * 3 leads. 3 may hold the very entries that are damaged here. */
 Test(repair, a_proof_ends_with_the_term_of_its_leader)
 {
     struct rig rig;
     open_damaged(&rig, 5, 6, 4);
-    append(&rig, 4, (struct dgraft_position){4, 2}, 3, 4, 4);
-    append(&rig, 5, (struct dgraft_position){4, 2}, 0, 0, 4);
-    give_the_leaders(&rig, 4, 3);
+    append(&rig, 4, (struct dgraft_position){6, 2}, 1, 4, 4);
+    struct dgraft_message later = {.type = DGRAFT_MESSAGE_APPEND, .from = 3, .term = 5};
+    later.u.append = (struct dgraft_append){.prev = {4, 2}, .commit = 4, .round = 1};
+    rig_receive(&rig, later);
+    rig_durable(&rig);
+    give_the_leaders(&rig, 5, 2, 3);
+    cr_assert_null(rig_action(&rig, DGRAFT_ACTION_WRITE, 0));
     cr_assert_eq(rig_status(&rig).last.index, 9u);
+    cr_assert_eq(rig_status(&rig).leader, 3);
     rig_close(&rig);
 }
 

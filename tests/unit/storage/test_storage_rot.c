@@ -3,6 +3,8 @@
 
 #include <criterion/criterion.h>
 #include <dgraft/log_walk.h>
+#include <dgraft/record.h>
+#include <disk_format.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -661,5 +663,39 @@ Test(rot, nothing_is_saved_from_a_batch_before_one_that_lost_its_header)
     bytes[offsets[third + 1] - 20] ^= 1; /* in entry 3's payload */
     bytes[offsets[third + 1] + 40] ^= 1;
     cr_assert_eq(fate_of(memory, false, "batches", third), MENDED);
+    done(memory);
+}
+
+static void note_three(void *context, const char *path, const struct dgraft_batch *batch)
+{
+    if (batch->first == 2 && batch->count == 3) {
+        note_tail(context, path, batch);
+    }
+}
+
+/* A client's payload, entry 2's, is a whole record of entry 3. When the header before it is lost, nothing says where
+ * entry 3 begins: it must not be the client who does. */
+Test(rot, nothing_is_believed_behind_a_records_bad_header)
+{
+    struct memory_fs *memory = filled(true);
+    struct dgraft_inspect_summary summary;
+    struct tail batch = {.offset = 0};
+    uint64_t size;
+    const struct dgraft_inspect_visitor visitor = {.context = &batch, .batch = note_three};
+    cr_assert_eq(dgraft_inspect(memory_fs_seam(memory), "node", &visitor, &summary, &why), DGRAFT_OK);
+    uint8_t *header = memory_fs_bytes(memory, batch.path, &size) + batch.offset + DGRAFT_BATCH_HEADER_BYTES;
+    uint8_t *payload = header + DGRAFT_RECORD_HEADER_BYTES;
+    const struct dgraft_record chosen = {
+        .entry = {.index = 3,
+                  .term = 1,
+                  .payload_bytes = 8,
+                  .kind = DGRAFT_ENTRY_COMMAND,
+                  .checksum = dgraft_crc32c(0, payload + DGRAFT_RECORD_HEADER_BYTES, 8)}};
+    dgraft_record_encode_header(&chosen, payload);
+    struct dgraft_record read;
+    cr_assert_eq(dgraft_record_decode(payload, 100, &read, NULL), DGRAFT_ACCEPT);
+    cr_assert_eq(fate_of(memory, false, "a payload", batch.offset), MENDED);
+    header[3] ^= 1;
+    cr_assert_eq(fate_of(memory, false, "a header", batch.offset), MENDED);
     done(memory);
 }
