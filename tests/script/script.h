@@ -7,6 +7,7 @@
  *     script_check.c     `check` lines, which people write and nothing rewrites
  *     script_cluster.c   a host: one event of a core, and its actions carried out
  *     script_disk.c      logs, disks and snapshots
+ *     script_damage.c    entries that rot on a disk, and are mended
  *     script_network.c   messages on their way
  *     script_print.c     the canonical text of messages and entries; script_print_action.c: of actions and states
  *     script_judge.c     the rules that hold in every run, after every event
@@ -57,6 +58,7 @@ struct script_write {
     dgraft_term term;
     dgraft_node_id vote;
     bool install;
+    bool mends; /* the entries are those that were there */
     dgraft_term install_term;
     dgraft_index keep;
     uint32_t count;
@@ -84,6 +86,9 @@ struct script_node {
     bool joins;  /* without a membership */
     bool jammed; /* entries do not leave */
     bool held[SCRIPT_WORKS];
+    bool reopen;                                    /* the core wants it, once all is written */
+    bool damaged[SCRIPT_LOG + 1];                   /* on disk; by index */
+    struct dgraft_damage damage[DGRAFT_DAMAGE_MAX]; /* as the start told */
 
     struct script_log log; /* as the core has it */
     struct script_log disk;
@@ -215,6 +220,18 @@ dgraft_term script_log_term(const struct script_log *log, dgraft_index index);
 /* The newest membership at or below an index, in the log or the snapshot behind it. */
 struct dgraft_membership script_membership_at(const struct script *script, dgraft_node_id id,
                                               const struct script_log *log, dgraft_index index);
+
+/* script_damage.c */
+void script_rot(struct script *script, const struct script_words *words);
+/* Tells runs and damage. */
+void script_damage_start(struct script_node *node, struct dgraft_event_start *start, struct dgraft_term_run *runs);
+void script_mend_take(struct script *script, dgraft_node_id id, const struct dgraft_action_mend *mend,
+                      const struct script_entry *entries);
+/* A write is on disk. */
+void script_damage_written(struct script_node *node, const struct script_write *write);
+void script_fetched_pack(const struct script *script, dgraft_node_id id, const struct dgraft_action_send *send,
+                         struct script_message *message);
+void script_reopen(struct script *script, dgraft_node_id id);
 
 /* script_network.c */
 void script_send(struct script *script, dgraft_node_id id, const struct dgraft_action_send *send,

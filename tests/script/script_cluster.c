@@ -64,8 +64,12 @@ static void carry_out(struct script *script, dgraft_node_id id, const struct dgr
     case DGRAFT_ACTION_ACCEPTED:
     case DGRAFT_ACTION_OUTCOME:
     case DGRAFT_ACTION_NOTICE:
-    case DGRAFT_ACTION_MEND: /* no transcript's disk is damaged */
+        return;
+    case DGRAFT_ACTION_MEND:
+        script_mend_take(script, id, &action->u.mend, entries);
+        return;
     case DGRAFT_ACTION_REOPEN:
+        node->reopen = true;
         return;
     }
 }
@@ -77,6 +81,9 @@ static void work(struct script *script, dgraft_node_id id)
     while (!node->held[SCRIPT_WORK_WRITES] && script_written(script, id)) {
     }
     while (!node->held[SCRIPT_WORK_STORES] && script_store_done(script, id)) {
+    }
+    if (node->reopen && node->write_count == 0) {
+        script_reopen(script, id);
     }
     if (!node->held[SCRIPT_WORK_APPLIES] && node->applied < node->apply_wanted) {
         struct dgraft_event event = {.kind = DGRAFT_EVENT_APPLIED};

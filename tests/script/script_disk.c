@@ -117,6 +117,10 @@ uint64_t script_write_done(struct script *script, dgraft_node_id id)
     memmove(&node->writes[0], &node->writes[1], node->write_count * sizeof node->writes[0]);
     node->disk_term = write.term;
     node->disk_vote = write.vote;
+    script_damage_written(node, &write);
+    if (write.mends) {
+        return write.seq;
+    }
     node->disk.last = write.keep;
     if (write.install) {
         node->disk.begin = (struct dgraft_position){.index = write.keep, .term = write.install_term};
@@ -221,14 +225,13 @@ void script_start_event(struct script *script, dgraft_node_id id, struct dgraft_
                                          .snapshot = node->snapshot.what,
                                          .compacted = disk->begin,
                                          .last = {disk->last, script_log_term(disk, disk->last)},
-                                         .applied = node->snapshot.what.position.index,
-                                         .runs = runs};
-    start->commit = node->disk_commit > start->applied ? node->disk_commit : start->applied;
-    for (dgraft_index i = disk->begin.index + 1; i <= disk->last; i++) {
-        if (start->run_count == 0 || runs[start->run_count - 1].term != disk->entries[i].term) {
-            runs[start->run_count++] = (struct dgraft_term_run){.first = i, .term = disk->entries[i].term};
-        }
+                                         .applied = node->snapshot.what.position.index};
+    if (node->reopen && node->applied > start->applied) {
+        start->applied = node->applied;
     }
+    node->reopen = false;
+    start->commit = node->disk_commit > start->applied ? node->disk_commit : start->applied;
+    script_damage_start(node, start, runs);
     start->membership = script_membership_at(script, id, disk, disk->last);
     if (start->membership.index > 0 && start->membership.index > disk->begin.index) {
         start->before = script_membership_at(script, id, disk, start->membership.index - 1);

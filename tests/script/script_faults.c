@@ -34,6 +34,7 @@ static void crash(struct script *script, const struct script_words *words)
             script_fail(script, "node %u is down already", id);
         }
         script_stop(script, id);
+        script->nodes[id].reopen = false;
     }
 }
 
@@ -216,6 +217,7 @@ const struct script_verb script_verbs_faults[] = {
     {"crash", "SET", 2, crash},
     {"wipe", "ID", 2, wipe},
     {"lose", "ID INDEX", 3, lose},
+    {"rot", "ID INDEX", 3, script_rot},
     {"cut", "FROM>TO...", 2, cut},
     {"partition", "SET...", 2, partition},
     {"heal", "", 1, heal},

@@ -129,6 +129,10 @@ void script_send(struct script *script, dgraft_node_id id, const struct dgraft_a
             return;
         }
     }
+    if (send->message.type == DGRAFT_MESSAGE_FETCH_ANSWER &&
+        send->message.u.fetch_answer.verdict == DGRAFT_FETCH_HAVE) {
+        script_fetched_pack(script, id, send, &message);
+    }
     if (send->message.type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
         message.snapshot_membership = script->nodes[id].snapshot.membership;
     }
@@ -199,6 +203,14 @@ void script_message_deliver(struct script *script, const struct script_message *
             if (entry->kind == DGRAFT_ENTRY_MEMBERSHIP) {
                 memberships[append->membership_count++] = entry->membership;
             }
+        }
+    } else if (message->message.type == DGRAFT_MESSAGE_FETCH_ANSWER) {
+        struct dgraft_fetch_answer *fetched = &event.u.receive.u.fetch_answer;
+        fetched->entries = entries;
+        for (uint32_t i = 0; i < fetched->count; i++) {
+            const struct script_entry *entry = &message->entries[i];
+            entries[i] = (struct dgraft_entry){
+                .index = fetched->first + i, .term = entry->term, .payload_bytes = entry->bytes, .kind = entry->kind};
         }
     } else if (message->message.type == DGRAFT_MESSAGE_SNAPSHOT_CHUNK) {
         node->leaders_snapshot.what = message->message.u.snapshot_chunk.snapshot;

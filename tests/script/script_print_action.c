@@ -74,8 +74,11 @@ void script_print_action(struct script *script, dgraft_node_id id, const struct 
     case DGRAFT_ACTION_WRITE:
     case DGRAFT_ACTION_SEND:
     case DGRAFT_ACTION_INSTALL:
-    case DGRAFT_ACTION_MEND:
     case DGRAFT_ACTION_REOPEN:
+        return;
+    case DGRAFT_ACTION_MEND:
+        script_say(script, 1, "%u mends %" PRIu64 " to %" PRIu64, id, action->u.mend.first,
+                   action->u.mend.first + action->u.mend.count - 1);
         return;
     case DGRAFT_ACTION_APPLY:
         script_say(script, 1, "%u applies %" PRIu64 " to %" PRIu64, id, action->u.apply.first, action->u.apply.last);
