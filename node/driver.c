@@ -48,10 +48,10 @@ enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgra
     const dgraft_index sure = driver->durable > driver->applied ? driver->durable : driver->applied;
     const dgraft_index known = driver->commit < sure ? driver->commit : sure;
     dgraft_storage_found(driver->storage, &found);
-    if (found.last.index < known) {
+    if (found.last.index < sure) { /* its newest batch was taken for one that was never finished */
         (void)snprintf(why->text, sizeof why->text,
-                       "%s: entry %llu was acknowledged, and after the log was opened again it ends at %llu",
-                       driver->options.directory, (unsigned long long)known, (unsigned long long)found.last.index);
+                       "%s: entry %llu was acknowledged, and now that the log was opened again it ends at %llu",
+                       driver->options.directory, (unsigned long long)sure, (unsigned long long)found.last.index);
         return DGRAFT_STATUS_DAMAGED;
     }
     driver->identity = found.identity;
@@ -352,7 +352,8 @@ dgraft_time_ns dgraft_driver_wake_at(const struct dgraft_driver *driver)
     if (driver->come_back_at_ns != 0 && driver->come_back_at_ns < at) {
         at = driver->come_back_at_ns;
     }
-    return at;
+    const dgraft_time_ns scrub_at = dgraft_driver_scrub_wake_at(driver);
+    return scrub_at < at ? scrub_at : at;
 }
 
 void dgraft_driver_answer(struct dgraft_driver *driver, const struct dgraft_address *to,

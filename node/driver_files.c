@@ -67,6 +67,8 @@ static enum dgraft_status do_job(struct dgraft_driver *driver)
         return load(driver);
     case FILE_TAKE:
         return dgraft_storage_snapshot_publish(storage, DGRAFT_SNAPSHOT_RECEIVED, &files->why);
+    case FILE_SCRUB:
+        return dgraft_storage_scrub(storage, &files->why);
     case FILE_DROP:
         files->done = !dgraft_storage_drop(storage);
         break;

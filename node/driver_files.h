@@ -7,6 +7,7 @@
  * Between two writes the state machine fills the buffer again; after each load it is handed what was read.
  *
  *   compaction     forget (memory) -> drop ... (files)
+ *   scrub          now and then, when there is nothing else to do
  */
 #ifndef DGRAFT_NODE_DRIVER_FILES_H
 #define DGRAFT_NODE_DRIVER_FILES_H
@@ -36,7 +37,8 @@ enum file_job {
     FILE_RECHECK,
     FILE_LOAD,
     FILE_TAKE,
-    FILE_DROP
+    FILE_DROP,
+    FILE_SCRUB
 };
 
 /* A part of a leader's snapshot, where it lies in the datagram that brought it. */

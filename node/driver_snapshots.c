@@ -222,6 +222,9 @@ void dgraft_driver_take_file_work(struct dgraft_driver *driver)
         case FILE_DROP:
             files->drop = !files->done;
             break;
+        case FILE_SCRUB:
+            dgraft_driver_scrubbed(driver);
+            break;
         }
         files->job = FILE_NONE;
         atomic_store_explicit(&files->state, FILE_IDLE, memory_order_relaxed);
@@ -240,7 +243,10 @@ static enum file_job next_job(struct dgraft_driver *driver)
     if (files->drop) {
         return FILE_DROP;
     }
-    return files->next;
+    if (files->next != FILE_NONE) {
+        return files->next;
+    }
+    return dgraft_driver_scrub_due(driver) ? FILE_SCRUB : FILE_NONE;
 }
 
 void dgraft_driver_plan_file_work(struct dgraft_driver *driver)

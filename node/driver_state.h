@@ -15,6 +15,7 @@
  *   driver_snapshots.c  snapshots made here, compaction, whose turn it is on the files (driver_files.h)
  *   driver_install.c    a leader's snapshot: stored, checked, taken up
  *   driver_files.c      the work on files itself
+ *   driver_scrub.c      when what is stored is looked at, and what is found
  *   driver_sessions.c   client sessions and the log's time
  *   driver_apply.c      committed entries go to the state machine
  *   driver_status.c     what people see
@@ -178,6 +179,8 @@ struct dgraft_driver {
     uint64_t came_back;
 
     struct driver_files files;
+    dgraft_time_ns scrub_at_ns; /* the next step of it, not before */
+    uint64_t scrub_found;
     uint8_t *chunk; /* of a snapshot, on its way out */
     size_t chunk_bytes;
 
@@ -378,6 +381,15 @@ void dgraft_driver_received_further(struct dgraft_driver *driver);
 /* What is to be done next about a leader's snapshot. */
 enum file_job dgraft_driver_next_received(struct dgraft_driver *driver);
 void dgraft_driver_drop_received(struct dgraft_driver *driver);
+
+/* driver_scrub.c */
+
+/* Plans a step when it is time for one. */
+bool dgraft_driver_scrub_due(struct dgraft_driver *driver);
+/* Takes the result of one. */
+void dgraft_driver_scrubbed(struct dgraft_driver *driver);
+/* When the next is due; UINT64_MAX: none will be, or the files are busy. */
+dgraft_time_ns dgraft_driver_scrub_wake_at(const struct dgraft_driver *driver);
 
 /* driver_apply.c */
 void dgraft_driver_apply(struct dgraft_driver *driver);

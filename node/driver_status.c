@@ -39,6 +39,7 @@ void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driv
     if (driver->flight != NULL) {
         dgraft_flight_stats(driver->flight, &status->flight);
     }
+    status->scrub_found = driver->scrub_found;
     status->poisoned = driver->poisoned;
     status->poisoned_why = driver->poisoned_why;
     status->waits_for_room = driver->come_back_at_ns != 0;

@@ -194,6 +194,7 @@ static void driver_options(const struct dgraft_node_options *options, dgraft_nod
                                           .cache_bytes_max = options->cache_bytes_max,
                                           .small_bytes = options->small_bytes,
                                           .snapshot_every = options->snapshot_every,
+                                          .scrub_bytes_per_s = options->scrub_bytes_per_s,
                                           .fragment_seed = seeds[0] ^ dgraft_loop_now_ns(),
                                           .flight = {.path = options->flight_path,
                                                      .bytes = options->flight_bytes,

@@ -413,6 +413,7 @@ enum dgraft_status dgraft_storage_open(struct dgraft_fs *fs, const char *directo
     storage->directory = name;
     dgraft_disk_init(&storage->disk, fs, name);
     dgraft_reader_init(&storage->reader, &storage->disk);
+    dgraft_scrub_init(&storage->scrub, &storage->disk);
     storage->lock_file = -1;
     storage->snapshot_file = -1;
     storage->drafts[DGRAFT_SNAPSHOT_OWN] = (struct dgraft_draft){.name = "snapshot.new", .file = -1};
@@ -510,6 +511,7 @@ enum dgraft_status dgraft_storage_close(struct dgraft_storage *storage, struct d
 static void close_files(struct dgraft_storage *storage)
 {
     dgraft_reader_close(&storage->reader);
+    dgraft_scrub_close(&storage->scrub);
     dgraft_writer_close(&storage->writer);
     dgraft_snapshots_close(storage);
     dgraft_disk_close(&storage->disk, storage->lock_file);

@@ -53,6 +53,27 @@ struct dgraft_dropping {
     _Atomic uint64_t dropped;
 };
 
+/* Read at most by one step of the scrub, but for a record that is larger. */
+#define DGRAFT_SCRUB_BYTES (256u * 1024)
+
+enum scrub_part { SCRUB_LOG = 0, SCRUB_SNAPSHOT = 1 };
+
+/* What is read to see whether it is whole still. Set by a plan, used by its step; never both at once. */
+struct dgraft_scrub {
+    enum scrub_part part;
+    struct dgraft_window window;
+    uint64_t sequence;           /* of the open file; 0: none */
+    struct dgraft_cursor cursor; /* of `next`, when valid */
+    dgraft_index next;           /* entry to look at */
+    struct dgraft_extent extent; /* planned: where it lies */
+    dgraft_index last;           /* planned: the last one of it that is in force */
+    struct dgraft_snapshot snapshot;
+    void *hash;
+    uint64_t hashed;
+    uint64_t passes;
+    _Atomic uint64_t bytes;
+};
+
 struct dgraft_storage {
     struct dgraft_disk disk;
     char *directory;
@@ -85,6 +106,7 @@ struct dgraft_storage {
     int snapshot_file;
     struct dgraft_draft drafts[2];
     struct dgraft_dropping dropping;
+    struct dgraft_scrub scrub;
 
     struct dgraft_job job;
     struct dgraft_writer writer; /* the performer's */
@@ -119,6 +141,9 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_snapshots_open(struct dgraft_storage *
                                                          const struct dgraft_snapshot_header *newest,
                                                          struct dgraft_why *why);
 void dgraft_snapshots_close(struct dgraft_storage *storage);
+
+void dgraft_scrub_init(struct dgraft_scrub *scrub, struct dgraft_disk *disk);
+void dgraft_scrub_close(struct dgraft_scrub *scrub);
 
 void dgraft_reader_init(struct dgraft_reader *reader, struct dgraft_disk *disk);
 void dgraft_reader_close(struct dgraft_reader *reader);

@@ -244,6 +244,8 @@ void dgraft_storage_stats(const struct dgraft_storage *storage, struct dgraft_st
         .segments = storage->segments,
         .spares = dgraft_pool_count(&storage->writer.pool),
         .segments_dropped = atomic_load_explicit(&storage->dropping.dropped, memory_order_relaxed),
+        .scrub_passes = storage->scrub.passes,
+        .scrubbed_bytes = atomic_load_explicit(&storage->scrub.bytes, memory_order_relaxed),
         .spares_late = atomic_load_explicit(&storage->writer.spares_late, memory_order_relaxed),
         .index_bytes = storage->log.extent_capacity * sizeof *storage->log.extents +
                        storage->log.membership_capacity * sizeof *storage->log.memberships,

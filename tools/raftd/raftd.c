@@ -16,6 +16,7 @@
 
 #define EXIT_MISUSE    2
 #define SPARES_DEFAULT 4
+#define SCRUB_DEFAULT  1024 /* MiB an hour */
 
 enum option_key {
     OPTION_LISTEN = 'l',
@@ -32,7 +33,8 @@ enum option_key {
     OPTION_SNAPSHOT_EVERY,
     OPTION_SNAPSHOT_TAIL,
     OPTION_RECORD,
-    OPTION_RECORD_BYTES
+    OPTION_RECORD_BYTES,
+    OPTION_SCRUB
 };
 
 struct arguments {
@@ -50,6 +52,7 @@ struct arguments {
     uint64_t snapshot_tail;
     const char *record;
     uint64_t record_mib;
+    uint64_t scrub_mib; /* an hour */
     bool check_invariants;
     bool verbose;
 };
@@ -79,6 +82,10 @@ static const struct argp_option options[] = {
     {"snapshot-tail", OPTION_SNAPSHOT_TAIL, "N", 0,
      "Entries of the log to keep before a snapshot, for nodes that lag (1 to 1000000000; 1024)", 0},
     {"check-invariants", OPTION_CHECK, NULL, 0, "Check the protocol's rules after every step (slow)", 0},
+    {"scrub", OPTION_SCRUB, "MIB", 0,
+     "Read so many MiB an hour of what is stored, to find what rots while other nodes still have it (0 to 1048576; "
+     "1024)",
+     0},
     {"record", OPTION_RECORD, "FILE", 0, "Keep a flight record here, for `raftctl replay`", 0},
     {"record-mib", OPTION_RECORD_BYTES, "N", 0, "Size of the flight record in MiB (2 to 65536; 8)", 0},
     {"verbose", OPTION_VERBOSE, NULL, 0, "Say more on standard error", 0},
@@ -179,6 +186,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_RECORD_BYTES:
         arguments->record_mib = number_or_misuse("--record-mib", argument, 2, 65536, state);
+        return 0;
+    case OPTION_SCRUB:
+        arguments->scrub_mib = number_or_misuse("--scrub", argument, 0, 1048576, state);
         return 0;
     case OPTION_VERBOSE:
         arguments->verbose = true;
@@ -283,6 +293,7 @@ static int serve(struct arguments *arguments, struct kv *kv, struct kv_service *
         .spares = arguments->spares,
         .snapshot_every = arguments->snapshot_every,
         .snapshot_tail = arguments->snapshot_tail,
+        .scrub_bytes_per_s = arguments->scrub_mib * 1024u * 1024u / 3600u,
         .flight_path = arguments->record,
         .flight_bytes = arguments->record_mib * 1024u * 1024u,
         .check_invariants = arguments->check_invariants,
@@ -327,7 +338,7 @@ int main(int argc, char **argv)
         NULL,
         NULL,
         NULL};
-    struct arguments arguments = {.spares = SPARES_DEFAULT};
+    struct arguments arguments = {.spares = SPARES_DEFAULT, .scrub_mib = SCRUB_DEFAULT};
     struct kv *kv = NULL;
     struct kv_service *service = NULL;
     sigset_t signals;

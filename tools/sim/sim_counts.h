@@ -107,6 +107,7 @@
     X(REOPENED, "stores opened again because of damage")                                                               \
     X(RAN_FULL, "nodes that take no part for want of room")                                                            \
     X(CAME_BACK, "of those, that came back by themselves when there was room")                                         \
+    X(SCRUB_FOUND, "damage found in the background")                                                                   \
     X(REPAIRED, "nodes whose damaged entries were had from others")                                                    \
     X(FETCH, "damaged entries asked for")                                                                              \
     X(FETCH_ANSWER, "answers to that")                                                                                 \

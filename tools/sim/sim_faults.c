@@ -154,6 +154,7 @@ void sim_heal(struct sim_run *run)
     struct sim_network_rates *rates = &run->network.rates;
 
     sim_trace_line(&run->trace, 0, "everything heals");
+    run->scrub_found_healed = run->counts.of[SIM_COUNT_SCRUB_FOUND];
     sim_network_heal(&run->network);
     *rates = (struct sim_network_rates){.delay_min_ns = 20000, .delay_max_ns = 2 * SIM_MS};
     run->plan.sync_max_ns = run->plan.sync_min_ns + SIM_MS;

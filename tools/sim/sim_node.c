@@ -186,6 +186,7 @@ static void fill_options(struct sim_node *node, struct dgraft_driver_options *op
         .machine = {.context = node, .apply = apply},
         .cache_bytes_max = run->plan.cache_bytes,
         .small_bytes = run->plan.small_bytes,
+        .scrub_bytes_per_s = run->plan.scrub_bytes_per_s,
         .proposals_max = 256,
         .check_invariants = !run->options.bare,
         .listener = {.context = node, .notice = take_notice},
@@ -316,6 +317,7 @@ void sim_node_open(struct sim_node *node)
     node->performing = false;
     node->reopened_seen = 0;
     node->came_back_seen = 0;
+    node->scrub_found_seen = 0;
     node->room_at_ns = 0;
     node->paused_until_ns = 0;
     node->slept_at_ns = 0;
@@ -349,7 +351,9 @@ void sim_node_plan_turn(struct sim_node *node, uint64_t at_ns)
 /* What is damaged has rotted: a crash damages nothing that was acknowledged. */
 static void check_damage(struct sim_node *node, const struct dgraft_driver_status *status)
 {
-    if ((status->damage_found || status->core.repairing) && !node->rotted) {
+    node->run->counts.of[SIM_COUNT_SCRUB_FOUND] += status->scrub_found - node->scrub_found_seen;
+    node->scrub_found_seen = status->scrub_found;
+    if ((status->damage_found || status->core.repairing || status->scrub_found > 0) && !node->rotted) {
         sim_check_fail(&node->run->check, "node %u finds its log damaged, and its disk did nothing wrong", node->id);
     }
 }

@@ -17,6 +17,7 @@ void sim_rot_plan(struct sim_plan *plan, struct sim_random *random)
     plan->rot = plan->churn == 0 && plan->founders >= 3 ? plan->rot : 0;
     plan->rotting = (dgraft_node_id)sim_random_between(random, 1, plan->founders);
     plan->rots_by_block = sim_random_chance(random, 400000);
+    plan->scrub_bytes_per_s = plan->rot % 2 == 0 ? 0 : 4u * 1024 * 1024; /* no draw: older seeds stay as they were */
 }
 
 static void segment_path(uint64_t sequence, char path[SIM_DISK_PATH_BYTES])

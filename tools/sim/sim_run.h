@@ -80,6 +80,7 @@ struct sim_plan {
     uint32_t rot;           /* of the log, at each start and at each fault */
     dgraft_node_id rotting; /* whose */
     bool rots_by_block;
+    uint64_t scrub_bytes_per_s; /* 0: nobody scrubs */
 };
 
 struct sim_operation {
@@ -156,6 +157,7 @@ struct sim_node {
     bool repairing_seen;
     uint64_t reopened_seen;
     uint64_t came_back_seen;
+    uint64_t scrub_found_seen;
     uint64_t room_at_ns; /* its disk ran full, and has room again then; 0: it did not */
     bool room_awaited;   /* it is left to come back by itself */
     bool rotted;         /* its log */
@@ -194,6 +196,7 @@ struct sim_run {
     uint64_t steps;
     enum sim_phase phase;
     dgraft_index committed_healed; /* when everything healed */
+    uint64_t scrub_found_healed;   /* likewise */
     struct sim_operation **operations;
     uint64_t operation_count;
     uint64_t operation_capacity;

@@ -251,6 +251,9 @@ struct dgraft_driver_options {
     /* A snapshot is made whenever so many entries were applied since the last; 0: only when asked for. What is kept of
      * the log before it, core.compact_tail says. */
     uint64_t snapshot_every;
+    /* How much of what is stored is read in the background, to find what rots while other nodes still have it; 0: none.
+     * It comes in steps of 256 KiB, on the thread that does the files' work. */
+    uint64_t scrub_bytes_per_s;
     uint64_t fragment_seed;
     /* The flight recorder: path NULL for none; fs NULL for the one above; cluster is filled in. A disk that is full or
      * fails ends the record, or leaves the driver without one, and is logged; no more. */
@@ -387,6 +390,7 @@ struct dgraft_driver_status {
     uint64_t reopened; /* how often the store was opened again, because something was damaged */
     uint64_t turns;
     uint64_t steps;
+    uint64_t scrub_found; /* damage that was found in the background */
     bool poisoned;
     struct dgraft_why poisoned_why;
     bool waits_for_room; /* poisoned for nothing but want of room on the disk: it goes on when there is some */

@@ -46,6 +46,7 @@ struct dgraft_node_options {
      * but for the newest snapshot_tail entries (0: 1,024): who lags by less needs no snapshot. */
     uint64_t snapshot_every;
     uint64_t snapshot_tail;
+    uint64_t scrub_bytes_per_s; /* read in the background, to find what rots while others still have it; 0: none */
     uint32_t spares;         /* segments of 8 MiB to keep prepared while there is nothing to do, beside the next one */
     struct dgraft_fs *fs;    /* NULL: the operating system's; another one to watch or to fail on purpose */
     const char *flight_path; /* of the flight recorder's file; NULL: nothing is recorded */

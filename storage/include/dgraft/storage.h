@@ -9,7 +9,7 @@
  *
  * One store belongs to one thread, but for dgraft_storage_perform, which may run on another: at most one is under way,
  * and while it is only dgraft_storage_read, _found, _term_at and _stats may be called; and for _spare and _fill, which
- * may run on a third one meanwhile.
+ * may run on a third one meanwhile, and _scrub.
  */
 #ifndef DGRAFT_STORAGE_H
 #define DGRAFT_STORAGE_H
@@ -242,6 +242,17 @@ DGRAFT_MUST_USE enum dgraft_status dgraft_storage_snapshot_read(struct dgraft_st
 /* Returns the newest snapshot; all zero: none. The owner's. */
 struct dgraft_snapshot dgraft_storage_snapshot(const struct dgraft_storage *storage);
 
+/* Plans a step of the scrub, which reads one after the other what is in force - the log's entries, the newest snapshot
+ * - to see whether it is whole still. The owner's; only memory is looked at. Returns false when there is nothing to
+ * read just now: a pass has ended, and the next begins with the next plan. */
+bool dgraft_storage_scrub_plan(struct dgraft_storage *storage);
+
+/* Reads what was planned, about 256 KiB, and checks it as dgraft_storage_read would; headers of segments, too. Once for
+ * each plan, on any thread, also while another performs; but not beside dgraft_storage_drop or work on snapshots.
+ * Returns OK; DAMAGED: dgraft_storage_reopen tells what of it counts; IO, NO_MEMORY: why says what, the rest of it is
+ * left out of this pass. */
+DGRAFT_MUST_USE enum dgraft_status dgraft_storage_scrub(struct dgraft_storage *storage, struct dgraft_why *why);
+
 /* Forgets whole segments in which every entry lies at or below index, which a snapshot must hold; and older snapshots.
  * The owner's; the files are removed by dgraft_storage_drop. */
 void dgraft_storage_forget(struct dgraft_storage *storage, dgraft_index index);
@@ -261,7 +272,9 @@ struct dgraft_storage_stats {
     uint64_t spares;      /* prepared beside the next one */
     uint64_t spares_late; /* segments that had to be made on the commit path */
     uint64_t segments_dropped;
-    uint64_t index_bytes; /* memory of the sparse index */
+    uint64_t index_bytes;  /* memory of the sparse index */
+    uint64_t scrub_passes; /* since the store was opened: all in force was looked at so often */
+    uint64_t scrubbed_bytes;
 };
 void dgraft_storage_stats(const struct dgraft_storage *storage, struct dgraft_storage_stats *stats);
 
