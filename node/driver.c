@@ -38,21 +38,53 @@ bool dgraft_driver_grow(uint8_t **bytes, size_t *capacity, size_t wanted)
     return true;
 }
 
+/* Of a store that was opened again: *known is what was committed and durable here before (0 at a start). What was only
+ * known to be committed may have been meant to take the place of what stands there now. */
+static enum dgraft_status keep_known(const struct dgraft_driver *driver, const struct dgraft_found *found,
+                                     dgraft_index *known, struct dgraft_why *why)
+{
+    const dgraft_index sure = driver->durable > driver->applied ? driver->durable : driver->applied;
+    *known = driver->commit < sure ? driver->commit : sure;
+    if (found->last.index < sure) { /* its newest batch was taken for one that was never finished */
+        (void)snprintf(why->text, sizeof why->text,
+                       "%s: entry %llu was acknowledged, and now that the log was opened again it ends at %llu",
+                       driver->options.directory, (unsigned long long)sure, (unsigned long long)found->last.index);
+        return DGRAFT_STATUS_DAMAGED;
+    }
+    return DGRAFT_OK;
+}
+
+static void fill_start(struct dgraft_driver *driver, const struct dgraft_found *found, dgraft_index known,
+                       struct dgraft_event_start *start)
+{
+    start->term = found->term;
+    start->vote = found->vote;
+    start->generation = found->generation;
+    start->store = found->identity.store;
+    start->snapshot = found->snapshot;
+    start->compacted = found->compacted;
+    start->last = found->last;
+    start->floor = found->floor;
+    start->commit = found->commit > known ? found->commit : known;
+    start->commit = start->commit > driver->applied ? start->commit : driver->applied;
+    start->applied = driver->applied;
+    start->runs = found->runs;
+    start->run_count = found->run_count;
+    start->damage = found->damage;
+    start->damage_count = found->damage_count;
+    driver->commit = start->commit;
+}
+
 enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgraft_why *why)
 {
     struct dgraft_found found;
     struct dgraft_event event = {.kind = DGRAFT_EVENT_START};
     struct dgraft_event_start *start = &event.u.start;
-    /* Before the store was opened again (0 at a start): what was committed and durable here. What was committed only
-     * may have been meant to take the place of what stands there now. */
-    const dgraft_index sure = driver->durable > driver->applied ? driver->durable : driver->applied;
-    const dgraft_index known = driver->commit < sure ? driver->commit : sure;
+    dgraft_index known = 0;
     dgraft_storage_found(driver->storage, &found);
-    if (found.last.index < sure) { /* its newest batch was taken for one that was never finished */
-        (void)snprintf(why->text, sizeof why->text,
-                       "%s: entry %llu was acknowledged, and now that the log was opened again it ends at %llu",
-                       driver->options.directory, (unsigned long long)sure, (unsigned long long)found.last.index);
-        return DGRAFT_STATUS_DAMAGED;
+    enum dgraft_status status = keep_known(driver, &found, &known, why);
+    if (status != DGRAFT_OK) {
+        return status;
     }
     driver->identity = found.identity;
     driver->generation = found.generation;
@@ -62,7 +94,7 @@ enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgra
                        found.identity.node, driver->options.core.self);
         return DGRAFT_STATUS_FOREIGN;
     }
-    enum dgraft_status status = dgraft_driver_meet_snapshot(driver, &found, why);
+    status = dgraft_driver_meet_snapshot(driver, &found, why);
     if (status == DGRAFT_OK) {
         status = dgraft_driver_meet_members(driver, &found, start, why);
     }
@@ -85,22 +117,7 @@ enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgra
             return status;
         }
     }
-    start->term = found.term;
-    start->vote = found.vote;
-    start->generation = found.generation;
-    start->store = found.identity.store;
-    start->snapshot = found.snapshot;
-    start->compacted = found.compacted;
-    start->last = found.last;
-    start->floor = found.floor;
-    start->commit = found.commit > known ? found.commit : known;
-    start->commit = start->commit > driver->applied ? start->commit : driver->applied;
-    start->applied = driver->applied;
-    start->runs = found.runs;
-    start->run_count = found.run_count;
-    start->damage = found.damage;
-    start->damage_count = found.damage_count;
-    driver->commit = start->commit;
+    fill_start(driver, &found, known, start);
     if (driver->window.slots != NULL) {
         dgraft_window_restart(&driver->window, found.last.index + 1);
     } else if (!dgraft_window_open(&driver->window, found.last.index + 1, WINDOW_SLOTS_MAX)) {

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HEADER_BYTES 4096u
@@ -31,8 +32,11 @@ static uint64_t choose_segment(struct sim_run *run, const struct sim_disk *disk)
     uint64_t first = 0;
     uint64_t newest = 0;
     for (int i = 0; i < SIM_DISK_FILES_MAX; i++) {
-        uint64_t sequence;
-        if (disk->names[i].now >= 0 && sscanf(disk->names[i].path, "data/log-%" SCNu64, &sequence) == 1 &&
+        static const char prefix[] = "data/log-";
+        const char *path = disk->names[i].path;
+        const bool log = strncmp(path, prefix, sizeof prefix - 1) == 0;
+        const uint64_t sequence = log ? strtoull(path + sizeof prefix - 1, NULL, 10) : 0;
+        if (disk->names[i].now >= 0 && sequence != 0 &&
             disk->inodes[disk->names[i].now].synced_end > HEADER_BYTES + 128) {
             first = first == 0 || sequence < first ? sequence : first;
             newest = sequence > newest ? sequence : newest;
