@@ -38,14 +38,26 @@ bool dgraft_driver_grow(uint8_t **bytes, size_t *capacity, size_t wanted)
     return true;
 }
 
+/* Says whether a leader's snapshot, stored just before, took the place of a log that contradicts it. */
+static bool gave_way(const struct dgraft_driver *driver, const struct dgraft_found *found)
+{
+    const dgraft_index index = found->snapshot.position.index;
+    return index > driver->applied && found->last.index == index &&
+           dgraft_core_term_at(driver->core, index) != found->snapshot.position.term;
+}
+
 /* Of a store that was opened again: *known is what was committed and durable here before (0 at a start). What was only
- * known to be committed may have been meant to take the place of what stands there now. */
+ * known to be committed may have been meant to take the place of what stands there now. What a leader had the core cut
+ * off since it was acknowledged need not be there any more. */
 static enum dgraft_status keep_known(const struct dgraft_driver *driver, const struct dgraft_found *found,
                                      dgraft_index *known, struct dgraft_why *why)
 {
-    const dgraft_index sure = driver->durable > driver->applied ? driver->durable : driver->applied;
+    struct dgraft_core_status core;
+    dgraft_core_status(driver->core, &core);
+    const dgraft_index durable = driver->durable < core.last.index ? driver->durable : core.last.index;
+    const dgraft_index sure = durable > driver->applied ? durable : driver->applied;
     *known = driver->commit < sure ? driver->commit : sure;
-    if (found->last.index < sure) { /* its newest batch was taken for one that was never finished */
+    if (found->last.index < sure && !gave_way(driver, found)) { /* its newest batch was taken for unfinished */
         (void)snprintf(why->text, sizeof why->text,
                        "%s: entry %llu was acknowledged, and now that the log was opened again it ends at %llu",
                        driver->options.directory, (unsigned long long)sure, (unsigned long long)found->last.index);

@@ -510,7 +510,7 @@ void sim_check_reopened(struct sim_check *check, dgraft_node_id node)
     check->ghosts[node].seen.compacted = (struct dgraft_position){0, 0};
 }
 
-void sim_check_came_back(struct sim_check *check, dgraft_node_id node)
+void sim_check_came_back(struct sim_check *check, dgraft_node_id node, dgraft_index commit)
 {
     struct sim_ghost *ghost = &check->ghosts[node];
     struct dgraft_core_status *seen = &ghost->seen;
@@ -518,6 +518,8 @@ void sim_check_came_back(struct sim_check *check, dgraft_node_id node)
     seen->term = ghost->state_term;
     seen->vote = ghost->state_vote;
     seen->last.index = sim_ghost_last(ghost);
-    seen->commit = seen->applied;
+    if (commit < seen->commit) {
+        seen->commit = commit > seen->applied ? commit : seen->applied;
+    }
     seen->compacted = (struct dgraft_position){0, 0};
 }

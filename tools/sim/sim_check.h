@@ -172,8 +172,9 @@ void sim_check_turned(struct sim_check *check, dgraft_node_id node, const struct
 /* Its store was opened again in this turn: it tells where its oldest segment begins. */
 void sim_check_reopened(struct sim_check *check, dgraft_node_id node);
 
-/* A node begins again with what is on its disk: what it promised nobody may be gone, what it applied is not. */
-void sim_check_came_back(struct sim_check *check, dgraft_node_id node);
+/* A node begins again with what is on its disk: what it promised nobody may be gone, what it applied is not. `commit`:
+ * what it knows of to be committed now, which may be less than before; more only a leader may have shown it. */
+void sim_check_came_back(struct sim_check *check, dgraft_node_id node, dgraft_index commit);
 
 /* One command was applied, or one answer given, in the turn before (call after sim_check_turned); machine: the hash of
  * the state machine behind the command. */

@@ -474,7 +474,7 @@ void sim_node_turn(struct sim_node *node)
         node->came_back_seen = status.came_back;
         run->counts.of[SIM_COUNT_CAME_BACK]++;
         sim_trace_line(&run->trace, node->id, "comes back: there is room");
-        sim_check_came_back(&run->check, node->id);
+        sim_check_came_back(&run->check, node->id, status.core.commit);
     }
     sim_check_turned(&run->check, node->id, &status.core);
     check_heard(node);
