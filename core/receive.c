@@ -13,6 +13,25 @@ static bool term_valid(const struct dgraft_message *message)
     return message->term <= DGRAFT_CORE_TERM_MAX;
 }
 
+/* What counts from members only. */
+static void receive_from_member(struct step *step, struct peer *peer, const struct dgraft_message *message)
+{
+    const enum dgraft_message_type type = message->type;
+    if (type == DGRAFT_MESSAGE_APPEND_ACK) {
+        dgraft_core_recv_ack(step, peer, message);
+    } else if (type == DGRAFT_MESSAGE_APPEND_REFUSE) {
+        dgraft_core_recv_refuse(step, peer, message);
+    } else if (type == DGRAFT_MESSAGE_READ_REQUEST) {
+        dgraft_core_recv_read_request(step, peer, message);
+    } else if (type == DGRAFT_MESSAGE_SNAPSHOT_ACK) {
+        dgraft_core_recv_snapshot_ack(step, peer, message);
+    } else if (type == DGRAFT_MESSAGE_FETCH) {
+        dgraft_core_recv_fetch(step, peer, message);
+    } else {
+        dgraft_core_recv_vote_reply(step, message);
+    }
+}
+
 void dgraft_core_receive(struct step *step)
 {
     struct dgraft_core *core = step->core;
@@ -31,45 +50,15 @@ void dgraft_core_receive(struct step *step)
     case DGRAFT_MESSAGE_APPEND:
         dgraft_core_recv_append(step, message);
         return;
-    case DGRAFT_MESSAGE_APPEND_ACK:
-        if (counts) {
-            dgraft_core_recv_ack(step, peer, message);
-            return;
-        }
-        break;
-    case DGRAFT_MESSAGE_APPEND_REFUSE:
-        if (counts) {
-            dgraft_core_recv_refuse(step, peer, message);
-            return;
-        }
-        break;
     case DGRAFT_MESSAGE_TIMEOUT_NOW:
         dgraft_core_recv_timeout_now(step, message);
         return;
-    case DGRAFT_MESSAGE_READ_REQUEST:
-        if (counts) {
-            dgraft_core_recv_read_request(step, peer, message);
-            return;
-        }
-        break;
     case DGRAFT_MESSAGE_READ_ANSWER:
         dgraft_core_recv_read_answer(step, message);
         return;
     case DGRAFT_MESSAGE_SNAPSHOT_CHUNK:
         dgraft_core_recv_snapshot_chunk(step, message);
         return;
-    case DGRAFT_MESSAGE_SNAPSHOT_ACK:
-        if (counts) {
-            dgraft_core_recv_snapshot_ack(step, peer, message);
-            return;
-        }
-        break;
-    case DGRAFT_MESSAGE_FETCH:
-        if (counts) {
-            dgraft_core_recv_fetch(step, peer, message);
-            return;
-        }
-        break;
     case DGRAFT_MESSAGE_FETCH_ANSWER:
         if (counts || core->membership.voters == 0) {
             dgraft_core_recv_fetch_answer(step, message);
@@ -82,12 +71,17 @@ void dgraft_core_receive(struct step *step)
     case DGRAFT_MESSAGE_PRE_VOTE_REQUEST:
         dgraft_core_recv_pre_vote_request(step, message);
         return;
+    case DGRAFT_MESSAGE_APPEND_ACK:
+    case DGRAFT_MESSAGE_APPEND_REFUSE:
+    case DGRAFT_MESSAGE_READ_REQUEST:
+    case DGRAFT_MESSAGE_SNAPSHOT_ACK:
+    case DGRAFT_MESSAGE_FETCH:
     case DGRAFT_MESSAGE_PRE_VOTE_GRANT:
     case DGRAFT_MESSAGE_PRE_VOTE_REFUSE:
     case DGRAFT_MESSAGE_VOTE_GRANT:
     case DGRAFT_MESSAGE_VOTE_REFUSE:
         if (counts) {
-            dgraft_core_recv_vote_reply(step, message);
+            receive_from_member(step, peer, message);
             return;
         }
         break;

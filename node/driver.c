@@ -94,6 +94,7 @@ enum dgraft_status dgraft_driver_start(struct dgraft_driver *driver, struct dgra
     struct dgraft_event_start *start = &event.u.start;
     dgraft_index known = 0;
     dgraft_storage_found(driver->storage, &found);
+    driver->damage_found = found.damage_found[0] != '\0';
     enum dgraft_status status = keep_known(driver, &found, &known, why);
     if (status != DGRAFT_OK) {
         return status;

@@ -16,7 +16,7 @@
 void dgraft_driver_take_mend(struct dgraft_driver *driver, const struct dgraft_action_mend *mend)
 {
     struct driver_mend *taken = &driver->mend;
-    assert(taken->count == 0 && driver->frame_records != NULL);
+    assert(taken->count == 0 && mend->count > 0 && driver->frame_records != NULL);
     size_t size = 0;
     for (uint32_t i = 0; i < mend->count; i++) {
         size += dgraft_record_bytes(driver->frame_entries[i].payload_bytes);

@@ -180,6 +180,7 @@ struct dgraft_driver {
 
     struct driver_files files;
     dgraft_time_ns scrub_at_ns; /* the next step of it, not before */
+    bool damage_found;          /* by the newest opening of the store */
     uint64_t scrub_found;
     uint8_t *chunk; /* of a snapshot, on its way out */
     size_t chunk_bytes;

@@ -29,9 +29,7 @@ void dgraft_driver_status(const struct dgraft_driver *driver, struct dgraft_driv
     status->proposals = driver->proposals_total;
     status->proposals_waiting = driver->proposals_unanswered;
     status->cache_bytes = driver->window.bytes;
-    struct dgraft_found found;
-    dgraft_storage_found(driver->storage, &found);
-    status->damage_found = found.damage_found[0] != '\0';
+    status->damage_found = driver->damage_found;
     status->reopened = driver->reopened;
     status->turns = driver->turns;
     status->steps = driver->steps;
